@@ -1,0 +1,3 @@
+//! control-server
+
+fn main() {}

@@ -1,0 +1,3 @@
+//! rtp-server
+
+fn main() {}

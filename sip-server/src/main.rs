@@ -1,0 +1,3 @@
+//! sip-server
+
+fn main() {}
