@@ -1,3 +1,3 @@
-//! sip-server
+//! The sip-server program.
 
 fn main() {}
