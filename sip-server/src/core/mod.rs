@@ -1,0 +1,4 @@
+//! The pure half: SIP by its RFCs, as values without clock, socket, task or lock.
+
+pub mod framing;
+pub mod transport;
