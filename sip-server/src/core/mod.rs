@@ -1,4 +1,6 @@
 //! The pure half: SIP by its RFCs, as values without clock, socket, task or lock.
 
+pub mod directory;
 pub mod message;
+pub mod sdp;
 pub mod transport;
