@@ -47,10 +47,10 @@ impl ServerKey {
     pub fn of(request: &Request, method: Method) -> Option<Self> {
         let headers = &request.headers;
         let via = headers.via()?;
-        let branch = match via.rfc3261_branch() {
-            Some(branch) => Branch::Unique(branch.to_ascii_lowercase()),
-            None => Branch::Rfc2543 {
-                branch: via.branch().unwrap_or_default().to_owned(),
+        let branch = match via.branch() {
+            Some(branch) if is_unique(branch) => Branch::Unique(branch.to_ascii_lowercase()),
+            branch => Branch::Rfc2543 {
+                branch: branch.unwrap_or_default().to_owned(),
                 uri: request.uri.to_string(),
                 from_tag: headers.from()?.tag().unwrap_or_default().to_owned(),
                 call_id: headers.text(Name::CallId)?.into_owned(),
@@ -59,4 +59,9 @@ impl ServerKey {
         };
         Some(Self { method, host: via.host.to_string().to_ascii_lowercase(), port: via.port.unwrap_or(5060), branch })
     }
+}
+
+/// It begins with the magic cookie, and something follows (RFC 3261 §8.1.1.7). It may hold any bytes.
+fn is_unique(branch: &str) -> bool {
+    branch.split_at_checked(7).is_some_and(|(cookie, rest)| cookie.eq_ignore_ascii_case("z9hG4bK") && !rest.is_empty())
 }

@@ -45,6 +45,9 @@ fn without_a_cookie_the_headers_of_rfc_2543_tell_requests_apart() {
     let mut next = invite.clone();
     next.headers.replace(Name::CSeq, "8 INVITE");
     world.new_request(next, UDP);
+    world.request(request("CANCEL", "1"), UDP);
+    assert!(matches!(world.out.last(), Some(Effect::Cancel { invite, .. }) if *invite == id));
+    assert_eq!(world.seen(), ["send 200", "cancel"]);
     world.respond(id, &response(&invite, 404));
     let mut ack = request("ACK", "1");
     ack.headers.replace(Name::To, "<sip:bob@example.com>;tag=b1");
@@ -231,4 +234,16 @@ fn an_ack_is_sent_without_a_transaction_and_unknown_ids_are_ignored() {
     world.layer.abandon(world.now, id);
     world.respond(ServerId(99), &response(&request("OPTIONS", "z9hG4bK1"), 200));
     assert!(world.seen().is_empty() && world.layer.is_spotless());
+}
+
+#[test]
+fn a_branch_of_any_bytes_is_told_apart() {
+    let mut world = World::new();
+    for branch in ["aaaaaa\u{e9}\u{e9}", "z9hG4bK", "z9hG4b\u{e9}x", "z9hG4bK\u{e9}", "\u{fffd}"] {
+        world.new_request(request("OPTIONS", branch), UDP);
+        world.request(request("OPTIONS", branch), UDP);
+        world.response(response(&request("OPTIONS", branch), 200));
+    }
+    assert!(world.seen().is_empty());
+    assert_eq!((world.layer.len(), world.layer.dropped()), (5, 5));
 }
