@@ -1,5 +1,6 @@
 //! The pure half: SIP by its RFCs, as values without clock, socket, task or lock.
 
+pub mod digest;
 pub mod directory;
 pub mod message;
 pub mod sdp;
