@@ -1,1 +1,3 @@
-//! control-sdk
+//! Call scripts: what callers hear, in async Rust.
+
+pub mod negotiate;
