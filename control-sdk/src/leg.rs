@@ -53,6 +53,8 @@ pub(crate) struct Media {
 pub(crate) struct Session {
     /// The leg has ended: no channel may be opened any more.
     pub(crate) closed: bool,
+    /// The rtp-server that was asked for a channel, whether or not it replied.
+    pub(crate) asked: Option<usize>,
     pub(crate) local: Option<Local>,
     /// What we said last.
     pub(crate) us: Option<Sdp>,
@@ -98,7 +100,9 @@ impl Leg {
             if held.dialog.hangup || (dialog.seq <= held.dialog.seq && !held.dialog.callid.is_empty()) {
                 return false;
             }
-            held.reinvites += u64::from(dialog.event == dialog::Event::Reinvite);
+            // The reply to our answer may still name the re-INVITE as the last event.
+            let again = held.dialog.event == dialog.event && held.dialog.sdp.them == dialog.sdp.them;
+            held.reinvites += u64::from(dialog.event == dialog::Event::Reinvite && !again);
             let before = [dialog::Event::New, dialog::Event::Ringing, dialog::Event::Progress, dialog::Event::Answered];
             held.acknowledged |= dialog.answered && !before.contains(&dialog.event);
             held.dialog = dialog;
