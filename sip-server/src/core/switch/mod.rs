@@ -23,7 +23,7 @@ use ipnet::IpNet;
 use rand::rngs::StdRng;
 use rand::{RngExt, SeedableRng};
 
-pub use command::{Command, Reply};
+pub use command::{Action, Command, Reply};
 
 use self::leg::{Leg, Verdict};
 use super::digest::DigestServer;

@@ -152,7 +152,7 @@ impl Switch {
         let cnonce = self.token();
         let uri = request.uri.to_string();
         let credentials = leg.credentials.as_ref()?;
-        digest::answer(&challenges, credentials, (request.method.as_str(), &uri), &cnonce, 1).map(|value| (given, value))
+        digest::answer(&challenges, credentials, request.method.as_str(), &uri, &cnonce, 1).map(|value| (given, value))
     }
 
     fn call_failed(&mut self, now: Now, verdict: Verdict, mut leg: Leg, out: &mut Vec<Output>) {

@@ -108,7 +108,7 @@ impl World {
         assert_eq!(challenge.status, 401);
         let challenges: Vec<String> = challenge.headers.all(Name::WwwAuthenticate).map(|v| v.into_owned()).collect();
         let credentials = Credentials { user: "1000".into(), secret: "s".into() };
-        let proof = digest::answer(&challenges, &credentials, (method, uri), "cnonce", 1).unwrap();
+        let proof = digest::answer(&challenges, &credentials, method, uri, "cnonce", 1).unwrap();
         let plain = plain.replace("branch=z9hG4bKa", "branch=z9hG4bKb");
         let kind = if body.is_empty() { "" } else { "Content-Type: application/sdp\n" };
         self.receive(&format!("{plain}CSeq: 2 {method}\nAuthorization: {proof}\n{kind}\n{body}"));

@@ -151,6 +151,11 @@ impl Transactions {
         }
     }
 
+    /// The request belongs to a transaction that is there: a repetition.
+    pub fn knows(&self, request: &Request) -> bool {
+        ServerKey::of(request, request.method.clone()).is_some_and(|key| self.server_ids.contains_key(&key))
+    }
+
     /// Takes a response off the wire.
     pub fn handle_response(&mut self, now: Instant, response: Response, peer: Peer, out: &mut Vec<Effect>) {
         let key = response.headers.cseq().and_then(|cseq| ClientKey::of(&response.headers, cseq.method));
