@@ -50,13 +50,8 @@ impl Switch {
             match &admission {
                 Admission::Register { domain, user } => {
                     let mut done = Vec::new();
-                    let response = self.registrar.handle_register(
-                        now.instant,
-                        now.unix,
-                        (domain, user),
-                        (&request, peer),
-                        &mut done,
-                    );
+                    let response =
+                        self.registrar.handle_register(now.instant, now.unix, domain, user, &request, peer, &mut done);
                     let response = self.dress(response);
                     self.respond(now, id, &response, out);
                     self.apply_registrar(now, done, out);

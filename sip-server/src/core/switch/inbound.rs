@@ -199,13 +199,7 @@ impl Switch {
     }
 
     /// Sends the final refusal of a re-INVITE; the call goes on as it was (RFC 3261 §14.2).
-    pub(super) fn refuse_offer(
-        &mut self,
-        now: Now,
-        leg: &mut Leg,
-        (code, reason): (u16, &str),
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn refuse_offer(&mut self, now: Now, leg: &mut Leg, (code, reason): (u16, &str), out: &mut Vec<Output>) {
         leg.offer_due = None;
         let Some(offer) = leg.offer.take() else { return };
         let mut response = self.dress(offer.request.response(code, reason));

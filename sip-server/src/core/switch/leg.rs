@@ -17,8 +17,8 @@ use std::time::{Duration, Instant};
 use api::dialog::{Error, Event};
 use bytes::Bytes;
 
-use crate::core::digest::Credentials;
 use crate::core::dialog::Dialog;
+use crate::core::digest::Credentials;
 use crate::core::message::{Request, Response};
 use crate::core::transaction::{ClientId, ServerId};
 use crate::core::transport::Peer;

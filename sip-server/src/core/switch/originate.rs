@@ -8,8 +8,8 @@ use api::dialog::{Event, Originate, Originated};
 use api::{Code, Problem};
 use rand::RngExt;
 
-use super::super::digest::Credentials;
 use super::super::dialog::Dialog;
+use super::super::digest::Credentials;
 use super::super::message::{Host, Method, Name, NameAddr, Request, Uri};
 use super::super::sdp;
 use super::super::transport::{Peer, Transport};
@@ -88,7 +88,8 @@ impl Switch {
             let bindings = self.registrar.bindings(now.instant, &domain.name, &uri.user());
             let wanted = |uri: &Uri| request.contact.as_ref().is_none_or(|contact| *contact == uri.to_string());
             let binding = bindings.into_iter().find(|binding| wanted(&binding.uri));
-            let binding = binding.ok_or_else(|| Problem::new(Code::NotRegistered, "the user has no phone registered"))?;
+            let binding =
+                binding.ok_or_else(|| Problem::new(Code::NotRegistered, "the user has no phone registered"))?;
             return Ok(Target::Peer(binding.uri, binding.peer));
         }
         let transport = match uri.param("transport") {
@@ -144,11 +145,8 @@ impl Switch {
         let mut leg = Leg::new(dialog, State::Confirmed, document);
         let entry = self.directory.resolve(&request.from.domain).map(|domain| domain.control.clone());
         leg.control = request.control.clone().or(entry);
-        leg.credentials = request
-            .from
-            .authsecret
-            .clone()
-            .map(|secret| Credentials { user: request.from.user.clone(), secret });
+        leg.credentials =
+            request.from.authsecret.clone().map(|secret| Credentials { user: request.from.user.clone(), secret });
         Ok(leg)
     }
 
@@ -163,7 +161,8 @@ impl Switch {
         headers.push(Name::Allow, super::admission::ALLOW);
         headers.push_text("User-Agent", concat!("mediaswitch/", env!("CARGO_PKG_VERSION")));
         let number = if request.cid.number.is_empty() { &request.from.user } else { &request.cid.number };
-        let name = if request.cid.name.is_empty() { String::new() } else { format!("\"{}\" ", quote(&request.cid.name)) };
+        let name =
+            if request.cid.name.is_empty() { String::new() } else { format!("\"{}\" ", quote(&request.cid.name)) };
         let privacy = if request.cid.private { ";privacy=full" } else { "" };
         let identity = format!("{name}<sip:{number}@{}>{privacy}", request.from.domain);
         headers.push(Name::RemotePartyId, &identity);

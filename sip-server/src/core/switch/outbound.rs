@@ -16,14 +16,7 @@ const MAX_CHALLENGES: u32 = 2;
 
 impl Switch {
     /// A response in one of our client transactions.
-    pub(super) fn response(
-        &mut self,
-        now: Now,
-        id: ClientId,
-        response: &Response,
-        peer: Peer,
-        out: &mut Vec<Output>,
-    ) {
+    pub(super) fn response(&mut self, now: Now, id: ClientId, response: &Response, peer: Peer, out: &mut Vec<Output>) {
         let purpose =
             if response.is_provisional() { self.purposes.get(&id).cloned() } else { self.purposes.remove(&id) };
         match purpose {

@@ -30,7 +30,8 @@ impl World {
             told: Vec::new(),
             phone: Peer { transport: Transport::Udp, address: "192.0.2.1:5062".parse().unwrap() },
         };
-        let domain = json!({"control": "http://c", "users": [{"username": "1000", "secret": "s"}], "aliases": ["198.51.100.1"]});
+        let domain =
+            json!({"control": "http://c", "users": [{"username": "1000", "secret": "s"}], "aliases": ["198.51.100.1"]});
         world.command(Command::PutDomain("pbx.example".into(), serde_json::from_value(domain).unwrap())).unwrap();
         world
     }
@@ -295,7 +296,10 @@ fn hangup_before_any_answer_cancels_at_the_first_one() {
     assert!(world.sent.is_empty(), "nothing may be cancelled before a provisional response");
     world.answer(&invite, 180, "", "");
     let cancel = world.request();
-    assert_eq!((cancel.method.clone(), cancel.headers.cseq().unwrap().number), (Method::Cancel, invite.headers.cseq().unwrap().number));
+    assert_eq!(
+        (cancel.method.clone(), cancel.headers.cseq().unwrap().number),
+        (Method::Cancel, invite.headers.cseq().unwrap().number)
+    );
     world.answer(&cancel, 200, "", "");
     world.answer(&invite, 487, "", "");
     assert_eq!(world.request().method, Method::Ack);
