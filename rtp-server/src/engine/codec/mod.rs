@@ -1,0 +1,6 @@
+//! Audio codecs, one file each. Every one is a value; the caller owns the buffers.
+
+pub mod g711;
+
+#[cfg(test)]
+pub(crate) mod vectors;
