@@ -9,6 +9,7 @@ use std::sync::Arc;
 use thiserror::Error;
 
 use super::codec::g711;
+use super::codec::g722::{Decoder, Mode};
 use super::resample;
 
 /// One channel of linear audio in memory; cheap to clone.
@@ -181,6 +182,7 @@ fn linear(format: &Format, data: &[u8]) -> Result<Vec<i16>, WavError> {
         (Format::PCM, 32) => samples.extend(top_words::<4>(data)),
         (Format::ALAW, _) => g711::decode_alaw(data, &mut samples),
         (Format::ULAW, _) => g711::decode_ulaw(data, &mut samples),
+        (tag, _) if Format::G722.contains(&tag) => Decoder::new(Mode::M1).decode(data, &mut samples),
         (tag, bits) => return Err(WavError::Encoding { tag, bits }),
     }
     Ok(samples)

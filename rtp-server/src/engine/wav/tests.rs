@@ -69,6 +69,14 @@ fn each_encoding_is_read() {
 }
 
 #[test]
+fn g722_decodes_to_16_khz_whatever_the_header_says() {
+    for tag in Format::G722 {
+        let sound = parse(&wav(tag, 1, 8_000, 8, &[0xFA; 160])).unwrap();
+        assert_eq!((sound.rate, sound.samples.len()), (16_000, 320));
+    }
+}
+
+#[test]
 fn an_extensible_format_is_what_its_guid_says() {
     let mut body = fmt(Format::EXTENSIBLE, 1, 8_000, 16);
     body.extend_from_slice(&[22, 0, 16, 0, 4, 0, 0, 0]);
