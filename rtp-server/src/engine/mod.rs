@@ -3,4 +3,5 @@
 pub mod codec;
 pub mod player;
 pub mod resample;
+pub mod tone;
 pub mod wav;
