@@ -3,5 +3,6 @@
 pub mod digest;
 pub mod directory;
 pub mod message;
+pub mod registrar;
 pub mod sdp;
 pub mod transport;
