@@ -94,7 +94,7 @@ fn the_oracle_answers_our_challenges_as_we_do() {
             context.set_custom_cnonce("c0ffee");
             let theirs = prompt.respond(&context).unwrap().to_header_string();
             let credentials = credentials(user, secret);
-            let ours = answer(&[challenge.clone()], &credentials, "REGISTER", URI, "c0ffee", 1).unwrap();
+            let ours = answer(std::slice::from_ref(&challenge), &credentials, "REGISTER", URI, "c0ffee", 1).unwrap();
             assert_eq!(fields(&ours).value("response"), fields(&theirs).value("response"));
             assert_eq!(verify(&mut server, NOW, &theirs), accepted(user));
             assert_eq!(verify(&mut server, NOW, &ours), Verdict::Replayed);
@@ -271,7 +271,7 @@ proptest! {
             ["username", "realm", "nonce", "uri", "response", "cnonce", "nc"].map(|name| fields.value(name).map(str::to_owned))
         };
         if Fields::parse_all(&altered).len() == 1 && hashed(&altered) != hashed(&good) {
-            let same_but_case = altered.to_ascii_lowercase() == good.to_ascii_lowercase();
+            let same_but_case = altered.eq_ignore_ascii_case(&good);
             let accepted = verify(&mut server, NOW, &altered) == accepted("1000");
             prop_assert!(same_but_case || !accepted);
         }
