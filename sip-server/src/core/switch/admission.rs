@@ -166,7 +166,9 @@ impl Switch {
         };
         self.counters.challenged += 1;
         let mut response = request.response(401, "Unauthorized");
-        for challenge in self.digest.challenges(now.unix, domain, stale) {
+        let challenges =
+            self.directory.resolve(domain).map(|domain| self.digest.domain_challenges(now.unix, domain, stale));
+        for challenge in challenges.unwrap_or_default() {
             response.headers.push(Name::WwwAuthenticate, &challenge);
         }
         Err(Box::new(response))

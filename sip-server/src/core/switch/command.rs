@@ -97,7 +97,15 @@ impl Switch {
     /// Control asks something. A refusal has changed nothing.
     pub fn handle_command(&mut self, now: Now, command: Command, out: &mut Vec<Output>) -> Result<Reply, Problem> {
         match command {
-            Command::PutDomain(domain, body) => self.directory.put(&domain, &body).map(Reply::created),
+            Command::PutDomain(domain, body) => {
+                let created = self.directory.put(&domain, &body)?;
+                let mut effects = Vec::new();
+                if let Some(domain) = self.directory.resolve(&domain) {
+                    self.registrar.retain_users(domain, &mut effects);
+                }
+                self.apply_registrar(now, effects, out);
+                Ok(Reply::created(created))
+            }
             Command::PatchDomain(domain, patch) => self.directory.patch(&domain, &patch).map(|()| Reply::done()),
             Command::PutUser(domain, user, secret) => {
                 self.directory.put_user(&domain, &user, &secret).map(Reply::created)
