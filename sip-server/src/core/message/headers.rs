@@ -1,124 +1,14 @@
 //! Header fields in the order received (RFC 3261 §7.3), found by name in long or compact form.
+//!
+//! Names and values are slices of what was received, as bytes; text views replace what is not UTF-8. Typed views are
+//! made when asked for and refuse what they cannot represent: judging a whole message is `validate`'s.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::name_addr::split_list;
-use super::{CSeq, Method, NameAddr, Via};
-
-/// A header name that something in the server asks for; all others are `Other` and found by their text.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-#[expect(missing_docs, reason = "the names are the header fields")]
-pub enum Name {
-    Accept,
-    AlertInfo,
-    Allow,
-    Authorization,
-    CallId,
-    Contact,
-    ContentDisposition,
-    ContentEncoding,
-    ContentLength,
-    ContentType,
-    CSeq,
-    Date,
-    ErrorInfo,
-    Event,
-    Expires,
-    From,
-    MaxForwards,
-    MinExpires,
-    PAssertedIdentity,
-    Path,
-    Privacy,
-    ProxyAuthenticate,
-    ProxyAuthorization,
-    ProxyRequire,
-    RAck,
-    Reason,
-    RecordRoute,
-    ReferTo,
-    ReferredBy,
-    RemotePartyId,
-    Replaces,
-    Require,
-    RetryAfter,
-    Route,
-    RSeq,
-    SessionExpires,
-    SubscriptionState,
-    Supported,
-    To,
-    Unsupported,
-    UserAgent,
-    Via,
-    Warning,
-    WwwAuthenticate,
-    Other,
-}
-
-const TABLE: &[(Name, &str, &str)] = &[
-    (Name::Accept, "Accept", ""),
-    (Name::AlertInfo, "Alert-Info", ""),
-    (Name::Allow, "Allow", ""),
-    (Name::Authorization, "Authorization", ""),
-    (Name::CallId, "Call-ID", "i"),
-    (Name::Contact, "Contact", "m"),
-    (Name::ContentDisposition, "Content-Disposition", ""),
-    (Name::ContentEncoding, "Content-Encoding", "e"),
-    (Name::ContentLength, "Content-Length", "l"),
-    (Name::ContentType, "Content-Type", "c"),
-    (Name::CSeq, "CSeq", ""),
-    (Name::Date, "Date", ""),
-    (Name::ErrorInfo, "Error-Info", ""),
-    (Name::Event, "Event", "o"),
-    (Name::Expires, "Expires", ""),
-    (Name::From, "From", "f"),
-    (Name::MaxForwards, "Max-Forwards", ""),
-    (Name::MinExpires, "Min-Expires", ""),
-    (Name::PAssertedIdentity, "P-Asserted-Identity", ""),
-    (Name::Path, "Path", ""),
-    (Name::Privacy, "Privacy", ""),
-    (Name::ProxyAuthenticate, "Proxy-Authenticate", ""),
-    (Name::ProxyAuthorization, "Proxy-Authorization", ""),
-    (Name::ProxyRequire, "Proxy-Require", ""),
-    (Name::RAck, "RAck", ""),
-    (Name::Reason, "Reason", ""),
-    (Name::RecordRoute, "Record-Route", ""),
-    (Name::ReferTo, "Refer-To", "r"),
-    (Name::ReferredBy, "Referred-By", "b"),
-    (Name::RemotePartyId, "Remote-Party-ID", ""),
-    (Name::Replaces, "Replaces", ""),
-    (Name::Require, "Require", ""),
-    (Name::RetryAfter, "Retry-After", ""),
-    (Name::Route, "Route", ""),
-    (Name::RSeq, "RSeq", ""),
-    (Name::SessionExpires, "Session-Expires", "x"),
-    (Name::SubscriptionState, "Subscription-State", ""),
-    (Name::Supported, "Supported", "k"),
-    (Name::To, "To", "t"),
-    (Name::Unsupported, "Unsupported", ""),
-    (Name::UserAgent, "User-Agent", ""),
-    (Name::Via, "Via", "v"),
-    (Name::Warning, "Warning", ""),
-    (Name::WwwAuthenticate, "WWW-Authenticate", ""),
-];
-
-impl Name {
-    /// The name of this text, in long or compact form and any case.
-    pub fn of(text: &str) -> Self {
-        TABLE
-            .iter()
-            .find(|(_, long, compact)| long.eq_ignore_ascii_case(text) || compact.eq_ignore_ascii_case(text))
-            .map_or(Self::Other, |row| row.0)
-    }
-
-    /// The long form; empty for `Other`.
-    pub fn as_str(self) -> &'static str {
-        TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.1)
-    }
-}
+use super::syntax::{find_outside, is_token, number, split_list};
+use super::{CSeq, Method, Name, NameAddr, Via};
 
 /// One header field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -160,8 +50,12 @@ impl Headers {
         self.all(name).next()
     }
 
-    /// The first value of a name that is not a [`Name`].
+    /// The first value of a name that need not be a [`Name`].
     pub fn other(&self, name: &str) -> Option<Cow<'_, str>> {
+        let known = Name::of(name);
+        if known != Name::Other {
+            return self.text(known);
+        }
         let found = self.fields.iter().find(|field| field.text.eq_ignore_ascii_case(name.as_bytes()))?;
         Some(String::from_utf8_lossy(&found.value))
     }
@@ -169,6 +63,21 @@ impl Headers {
     /// The value of each field of that name.
     pub fn all(&self, name: Name) -> impl Iterator<Item = Cow<'_, str>> {
         self.fields.iter().filter(move |field| field.name == name).map(|field| String::from_utf8_lossy(&field.value))
+    }
+
+    /// There is a field of that name.
+    pub fn contains(&self, name: Name) -> bool {
+        self.fields.iter().any(|field| field.name == name)
+    }
+
+    /// Known name and value as bytes, in order.
+    pub(super) fn fields(&self) -> impl Iterator<Item = (Name, &[u8])> {
+        self.fields.iter().map(|field| (field.name, &field.value[..]))
+    }
+
+    /// Adds the first field of that name of another message, or all of them, as received.
+    pub(super) fn copy(&mut self, from: &Self, name: Name, most: usize) {
+        self.fields.extend(from.fields.iter().filter(|field| field.name == name).take(most).cloned());
     }
 
     /// The elements of all fields of that name, split at commas outside quotes and angle brackets.
@@ -232,12 +141,9 @@ impl Headers {
         let Some(at) = self.fields.iter().position(|field| field.name == Name::Via) else {
             return;
         };
-        let old = String::from_utf8_lossy(&self.fields[at].value).into_owned();
-        let mut value = via.to_string();
-        for rest in split_list(&old).skip(1) {
-            value.push_str(", ");
-            value.push_str(rest);
-        }
+        let old = &self.fields[at].value;
+        let mut value = via.to_string().into_bytes();
+        value.extend_from_slice(find_outside(old, b',').map_or(b"", |comma| &old[comma..]));
         self.fields[at].value = Bytes::from(value);
     }
 
@@ -259,14 +165,15 @@ impl Headers {
     /// CSeq.
     pub fn cseq(&self) -> Option<CSeq> {
         let value = self.text(Name::CSeq)?;
-        let (number, method) = value.trim().split_once(|c: char| c.is_ascii_whitespace())?;
-        let number: u32 = number.parse().ok().filter(|number| *number < 1 << 31)?;
-        Some(CSeq { number, method: Method::from(method.trim()) })
+        let (sequence, method) = value.split_once(|c: char| c.is_ascii_whitespace())?;
+        let sequence = number(sequence).filter(|sequence: &u32| *sequence < 1 << 31)?;
+        let method = method.trim();
+        is_token(method.as_bytes()).then(|| CSeq { number: sequence, method: Method::from(method) })
     }
 
-    /// An unsigned number, as in Max-Forwards or Expires.
+    /// An unsigned number, as in Max-Forwards or Expires; `None` when it is none or does not fit.
     pub fn number(&self, name: Name) -> Option<u32> {
-        self.text(name)?.trim().parse().ok()
+        number(self.text(name)?.trim())
     }
 
     /// A list of name-addrs, as in Contact, Route, Record-Route.

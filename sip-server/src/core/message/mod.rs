@@ -4,18 +4,29 @@
 //! [`CSeq`]) are made when asked for. The one serialiser cannot emit CR, LF or NUL inside a value.
 
 mod headers;
+mod name;
 mod name_addr;
+mod params;
 mod parse;
+mod print;
+mod syntax;
+#[cfg(test)]
+mod tests;
 mod uri;
+mod uri_match;
+mod validate;
 mod via;
 
 use std::fmt;
 
 use bytes::Bytes;
 
-pub use headers::{Headers, Name};
-pub use name_addr::{NameAddr, Params};
-pub use parse::{Malformed, parse_datagram};
+pub use headers::Headers;
+pub use name::Name;
+pub use name_addr::NameAddr;
+pub use params::Params;
+pub use parse::{Malformed, frame_length, parse_datagram};
+pub use syntax::{quote, unquote};
 pub use uri::{Host, Uri};
 pub use via::Via;
 
@@ -144,16 +155,16 @@ impl Request {
 
     /// The bytes of the message; Content-Length is computed.
     pub fn to_bytes(&self) -> Bytes {
-        parse::print(&format!("{} {} SIP/2.0", self.method, self.uri), &self.headers, &self.body)
+        print::print(&format!("{} {} SIP/2.0", self.method, self.uri), &self.headers, &self.body)
     }
 
     /// A response to this request with Via, From, To, Call-ID and CSeq copied (RFC 3261 §8.2.6.2). No To tag is added.
+    /// Of what must be there once, the first is copied.
     pub fn response(&self, status: u16, reason: &str) -> Response {
         let mut headers = Headers::default();
-        for name in [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq] {
-            for value in self.headers.all(name) {
-                headers.push(name, &value);
-            }
+        headers.copy(&self.headers, Name::Via, usize::MAX);
+        for name in [Name::From, Name::To, Name::CallId, Name::CSeq] {
+            headers.copy(&self.headers, name, 1);
         }
         Response { status, reason: reason.to_owned(), headers, body: Bytes::new() }
     }
@@ -162,7 +173,7 @@ impl Request {
 impl Response {
     /// The bytes of the message; Content-Length is computed.
     pub fn to_bytes(&self) -> Bytes {
-        parse::print(&format!("SIP/2.0 {} {}", self.status, self.reason), &self.headers, &self.body)
+        print::print(&format!("SIP/2.0 {} {}", self.status, self.reason), &self.headers, &self.body)
     }
 
     /// 1xx.

@@ -1,66 +1,12 @@
-//! `name-addr` and `addr-spec` with parameters (RFC 3261 §20.10), and the splitting of lists.
+//! `name-addr` and `addr-spec` with parameters (RFC 3261 §20.10), as in From, To, Contact and Route.
+//!
+//! Wrong quoting, stray brackets and white space within them are refused (RFC 4475 §3.1.2); display names that are
+//! not quite tokens are not, for phones send them.
 
 use std::fmt;
 
-use super::Uri;
-
-/// Parameters in order, each with its value as written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Params(Vec<(String, Option<String>)>);
-
-impl Params {
-    /// Reads `;name=value;flag`, with or without the first semicolon.
-    pub fn parse(text: &str) -> Self {
-        Self(
-            split_outside(text, b';')
-                .filter(|part| !part.is_empty())
-                .map(|part| match part.split_once('=') {
-                    Some((name, value)) => (name.trim().to_owned(), Some(value.trim().to_owned())),
-                    None => (part.to_owned(), None),
-                })
-                .collect(),
-        )
-    }
-
-    /// The value of a parameter, unquoted; empty for a flag.
-    pub fn value(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.0.iter().find(|(known, _)| known.eq_ignore_ascii_case(name))?;
-        Some(value.as_deref().map_or("", |value| value.trim_matches('"')))
-    }
-
-    /// The parameter is there.
-    pub fn contains(&self, name: &str) -> bool {
-        self.value(name).is_some()
-    }
-
-    /// Sets a parameter, in place if it is there already.
-    pub fn insert(&mut self, name: &str, value: Option<&str>) {
-        let value = value.map(str::to_owned);
-        match self.0.iter_mut().find(|(known, _)| known.eq_ignore_ascii_case(name)) {
-            Some(slot) => slot.1 = value,
-            None => self.0.push((name.to_owned(), value)),
-        }
-    }
-
-    /// Removes a parameter.
-    pub fn remove(&mut self, name: &str) {
-        self.0.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
-    }
-
-    /// All of them in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
-        self.0.iter().map(|(name, value)| (name.as_str(), value.as_deref()))
-    }
-}
-
-impl fmt::Display for Params {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|(name, value)| match value {
-            Some(value) => write!(f, ";{name}={value}"),
-            None => write!(f, ";{name}"),
-        })
-    }
-}
+use super::syntax::{find_outside, is_quoted_string, quote, unquote};
+use super::{Params, Uri};
 
 /// An address with an optional display name and parameters, as in From, To, Contact, Route.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,19 +25,38 @@ impl NameAddr {
         Self { display: String::new(), uri, params: Params::default() }
     }
 
-    /// Reads either form. Parameters behind an address without angle brackets are the field's (RFC 3261 §20.10).
+    /// Reads either form. Parameters behind an address without angle brackets are the field's (RFC 3261 §20.10), so
+    /// such an address can hold no comma and no question mark.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if let Some(open) = find_outside(text, b'<') {
-            let close = open + text[open..].find('>')?;
-            return Some(Self {
-                display: text[..open].trim().to_owned(),
-                uri: Uri::parse(&text[open + 1..close])?,
-                params: Params::parse(&text[close + 1..]),
+        if let Some(open) = find_outside(text.as_bytes(), b'<') {
+            let (display, rest) = (text[..open].trim(), &text[open + 1..]);
+            let (uri, params) = rest.split_once('>')?;
+            let params = params.trim_start();
+            let ends = params.is_empty() || params.starts_with(';');
+            return (ends && is_display_name(display)).then_some(Self {
+                display: display.to_owned(),
+                uri: Uri::parse(uri)?,
+                params: Params::parse(params),
             });
         }
-        let end = text.find(';').unwrap_or(text.len());
-        Some(Self { display: String::new(), uri: Uri::parse(&text[..end])?, params: Params::parse(&text[end..]) })
+        let (uri, params) = text.split_once(';').unwrap_or((text, ""));
+        if uri.contains(['?', ',']) {
+            return None;
+        }
+        Some(Self { display: String::new(), uri: Uri::parse(uri.trim_end())?, params: Params::parse(params) })
+    }
+
+    /// The display name without quotes and escapes; empty for none.
+    pub fn display_name(&self) -> String {
+        unquote(&self.display).into_owned()
+    }
+
+    /// The same with that display name, quoted; none if it is empty.
+    #[must_use]
+    pub fn with_display_name(mut self, name: &str) -> Self {
+        self.display = if name.is_empty() { String::new() } else { quote(name) };
+        self
     }
 
     /// The tag parameter.
@@ -107,6 +72,14 @@ impl NameAddr {
     }
 }
 
+/// Nothing, a quoted string, or words without the characters that would make the field ambiguous.
+fn is_display_name(text: &str) -> bool {
+    if text.starts_with('"') {
+        return is_quoted_string(text);
+    }
+    !text.contains([',', ';', '"', '<', '>'])
+}
+
 impl fmt::Display for NameAddr {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if !self.display.is_empty() {
@@ -116,43 +89,54 @@ impl fmt::Display for NameAddr {
     }
 }
 
-/// The elements of a comma-separated list, trimmed; commas in quotes and angle brackets do not count.
-pub(super) fn split_list(text: &str) -> impl Iterator<Item = &str> {
-    split_outside(text, b',')
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-fn split_outside(text: &str, separator: u8) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let current = rest?;
-        let (part, tail) = match find_outside(current, separator) {
-            Some(at) => (&current[..at], Some(&current[at + 1..])),
-            None => (current, None),
-        };
-        rest = tail;
-        Some(part.trim())
-    })
-}
+    fn parse(text: &str) -> NameAddr {
+        NameAddr::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
 
-/// The first place of an ASCII byte outside quotes and angle brackets.
-fn find_outside(text: &str, wanted: u8) -> Option<usize> {
-    let (mut quoted, mut escaped, mut angle) = (false, false, false);
-    for (at, byte) in text.bytes().enumerate() {
-        if escaped {
-            escaped = false;
-        } else if quoted {
-            escaped = byte == b'\\';
-            quoted = byte != b'"';
-        } else if byte == wanted && !angle {
-            return Some(at);
-        } else {
-            match byte {
-                b'"' => quoted = true,
-                b'<' => angle = true,
-                b'>' => angle = false,
-                _ => {}
-            }
+    #[test]
+    fn both_forms_are_read() {
+        let bare = parse("sip:+19725552222@gw1.example.net;unknownparam");
+        assert_eq!(
+            (bare.uri.to_string().as_str(), bare.params.contains("unknownparam")),
+            ("sip:+19725552222@gw1.example.net", true)
+        );
+        let angle = parse("<sip:+19725552222@gw1.example.net;unknownparam>");
+        assert!(angle.params.is_empty() && angle.uri.param("unknownparam").is_some());
+        assert_eq!(parse("caller<sip:c@h>;tag=323").display, "caller");
+        assert_eq!(parse("<sip:c@h> ; tag = 3").tag(), Some("3"));
+        assert_eq!(parse("sip:c@h ; tag = 3").tag(), Some("3"));
+    }
+
+    #[test]
+    fn display_names_keep_what_their_quotes_hold() {
+        let address = parse(r#""Bob, the \"Builder\" <x>" <sip:bob@example.com>;tag=a1"#);
+        assert_eq!(address.display_name(), r#"Bob, the "Builder" <x>"#);
+        assert_eq!(address.to_string(), r#""Bob, the \"Builder\" <x>" <sip:bob@example.com>;tag=a1"#);
+        let named = NameAddr::new(address.uri).with_display_name("a\"\r\nVia: b");
+        assert_eq!(named.to_string(), r#""a\"  Via: b" <sip:bob@example.com>"#);
+        assert_eq!(parse("token1 ~' Иван (office) <sip:a@b>").display_name(), "token1 ~' Иван (office)");
+    }
+
+    #[test]
+    fn what_is_ambiguous_is_refused() {
+        for bad in [
+            "",
+            "*",
+            "\"Mr. J. User <sip:j.user@example.com>",
+            "Bell, Alexander <sip:a.g.bell@example.com>;tag=43",
+            "\"W\" < sip:t.watson@example.org >",
+            "\"A\" \"B\" <sip:a@b>",
+            "sip:user@example.com?Route=%3Csip:sip.example.com%3E",
+            "<sip:a@b",
+            "<sip:a@b> x",
+            "<sip:a@b><sip:c@d>",
+            "<>",
+        ] {
+            assert_eq!(NameAddr::parse(bad), None, "{bad}");
         }
     }
-    None
 }

@@ -1,89 +1,216 @@
-//! Bytes to message and back (RFC 3261 §7, §18.3).
+//! Bytes to message (RFC 3261 §7, §18.3), in one pass and in linear time.
+//!
+//! Framing and syntax only; whether a message makes sense is `validate`'s to say. A bare LF ends a line as CRLF does.
+//! What is malformed is read as far as possible, so that a request can be answered.
+
+use std::borrow::Cow;
 
 use bytes::{BufMut, Bytes, BytesMut};
 
+use super::syntax::{is_token, number};
 use super::{Headers, Message, Method, Name, Request, Response, Uri};
 
+/// Most bytes in a message.
+const MAX_LENGTH: usize = 64 * 1024;
 /// Most header fields in a message.
 const MAX_HEADERS: usize = 512;
 
-/// Why bytes are not a SIP message.
+/// Why bytes are not a SIP message, or a message is not one to act upon.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed {
+    /// The status to answer with: 400, 416, 505 or 513.
+    pub status: u16,
     /// What is wrong, fit for a reason phrase.
     pub reason: &'static str,
-    /// The request as far as it could be read, when a 400 can be sent to it.
+    /// The request as far as it could be read, when it can be answered: it is no ACK and has Via, From, To, Call-ID
+    /// and CSeq. A Request-URI that could not be read is `Other` with an empty scheme.
     pub request: Option<Box<Request>>,
+}
+
+impl Malformed {
+    /// Without a request.
+    pub(super) fn new(status: u16, reason: &'static str) -> Self {
+        Self { status, reason, request: None }
+    }
+}
+
+const fn fault(status: u16, reason: &'static str) -> Malformed {
+    Malformed { status, reason, request: None }
 }
 
 /// Reads one datagram; without Content-Length the body goes to its end.
 pub fn parse_datagram(bytes: &Bytes) -> Result<Message, Malformed> {
-    let start = bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count();
-    let mut lines = Lines { bytes: bytes.slice(start..), at: 0 };
-    let first = lines.next_line().ok_or(malformed("Empty message"))?;
+    if bytes.len() > MAX_LENGTH {
+        return Err(fault(513, "Message Too Large"));
+    }
+    let mut lines = Lines { bytes, at: line_ends(bytes) };
+    let first = lines.physical().ok_or(fault(400, "Empty message"))?;
+    let (start, start_fault) = read_start_line(&first);
+    let (headers, header_fault) = read_headers(&mut lines);
+    let (body, body_fault) = read_body(&headers, &bytes.slice(lines.at..));
+    let fault = start_fault.or(header_fault).or(body_fault);
+    match (start, fault) {
+        (Start::Request { method, uri }, None) => Ok(Message::Request(Request { method, uri, headers, body })),
+        (Start::Response { status, reason }, None) => Ok(Message::Response(Response { status, reason, headers, body })),
+        (Start::Request { method, uri }, Some(fault)) if is_answerable(&method, &headers) => {
+            Err(Malformed { request: Some(Box::new(Request { method, uri, headers, body })), ..fault })
+        }
+        (_, Some(fault)) => Err(fault),
+    }
+}
+
+/// The length of the message at the start of a stream, line ends before it included; `None` until its header fields
+/// are complete. The message is complete when that many bytes are there. After an error the stream is out of step.
+pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
+    let start = line_ends(bytes);
+    let Some(end) = head_end(&bytes[start..]).map(|end| start + end) else {
+        return if bytes.len() > MAX_LENGTH { Err(fault(513, "Message Too Large")) } else { Ok(None) };
+    };
+    let head = Bytes::copy_from_slice(&bytes[start..end]);
+    let mut lines = Lines { bytes: &head, at: 0 };
+    lines.physical();
+    let (headers, header_fault) = read_headers(&mut lines);
+    header_fault.map_or(Ok(()), Err)?;
+    let length = content_length(&headers)?.ok_or(fault(400, "Missing Content-Length"))?;
+    match end.checked_add(length) {
+        Some(total) if total - start <= MAX_LENGTH => Ok(Some(total)),
+        _ => Err(fault(513, "Message Too Large")),
+    }
+}
+
+/// How many line ends stand before a message (RFC 3261 §7.5).
+fn line_ends(bytes: &[u8]) -> usize {
+    bytes.iter().take_while(|byte| matches!(byte, b'\r' | b'\n')).count()
+}
+
+/// Where the blank line behind the header fields ends.
+fn head_end(bytes: &[u8]) -> Option<usize> {
+    memchr::memchr_iter(b'\n', bytes).find_map(|at| match &bytes[at + 1..] {
+        [b'\n', ..] => Some(at + 2),
+        [b'\r', b'\n', ..] => Some(at + 3),
+        _ => None,
+    })
+}
+
+enum Start {
+    Request { method: Method, uri: Uri },
+    Response { status: u16, reason: String },
+}
+
+fn read_start_line(line: &Bytes) -> (Start, Option<Malformed>) {
+    let text = String::from_utf8_lossy(line);
+    if line.get(..4).is_some_and(|start| start.eq_ignore_ascii_case(b"SIP/")) {
+        return read_status_line(&text);
+    }
+    let mut words = text.split(' ');
+    let (method, target, version, more) = (words.next(), words.next(), words.next(), words.next());
+    let fault = match (version, more) {
+        _ if matches!(text, Cow::Owned(_)) => Some(fault(400, "Bad request line")),
+        (Some(version), None) => check_version(version),
+        _ => Some(fault(400, "Bad request line")),
+    };
+    let method = method.unwrap_or_default();
+    let fault = fault.or((!is_token(method.as_bytes())).then_some(self::fault(400, "Bad method")));
+    let target = target.unwrap_or_default();
+    let (uri, fault) = match Uri::parse(target) {
+        Some(uri) => (uri, fault),
+        None => {
+            let unreadable = Uri::Other { scheme: String::new(), rest: target.to_owned() };
+            (unreadable, fault.or(Some(self::fault(400, "Bad Request-URI"))))
+        }
+    };
+    (Start::Request { method: Method::from(method), uri }, fault)
+}
+
+fn read_status_line(text: &str) -> (Start, Option<Malformed>) {
+    let (version, rest) = text.split_once(' ').unwrap_or((text, ""));
+    let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
+    let status = number(code).filter(|status| code.len() == 3 && (100..700).contains(status));
+    let bad_status = status.is_none().then_some(fault(400, "Bad status code"));
+    let start = Start::Response { status: status.unwrap_or_default(), reason: reason.to_owned() };
+    (start, check_version(version).or(bad_status))
+}
+
+fn check_version(text: &str) -> Option<Malformed> {
+    if text.eq_ignore_ascii_case("SIP/2.0") {
+        return None;
+    }
+    let is_version = |(major, minor): (&str, &str)| number::<u32>(major).is_some() && number::<u32>(minor).is_some();
+    let named = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
+    let other = named && text[4..].split_once('.').is_some_and(is_version);
+    Some(if other { fault(505, "Version Not Supported") } else { fault(400, "Bad request line") })
+}
+
+/// All header fields that can be read, and what was wrong with the first that cannot.
+fn read_headers(lines: &mut Lines<'_>) -> (Headers, Option<Malformed>) {
     let mut headers = Headers::default();
-    while let Some(line) = lines.next_line().filter(|line| !line.is_empty()) {
-        let colon = line.iter().position(|byte| *byte == b':').ok_or(malformed("Header without colon"))?;
-        let name = line.slice(..colon);
-        let name = name.slice_ref(name.trim_ascii());
-        let value = line.slice(colon + 1..);
-        headers.push_raw(name, value.slice_ref(value.trim_ascii()));
-        if headers.len() > MAX_HEADERS {
-            return Err(malformed("Too many headers"));
+    let mut first_fault = None;
+    while let Some(line) = lines.logical() {
+        if line.is_empty() {
+            return (headers, first_fault);
+        }
+        if headers.len() == MAX_HEADERS {
+            return (headers, first_fault.or(Some(fault(513, "Too many header fields"))));
+        }
+        match read_field(&line) {
+            Some((name, value)) => headers.push_raw(name, value),
+            None => first_fault = first_fault.or(Some(fault(400, "Bad header field"))),
         }
     }
-    let rest = lines.bytes.slice(lines.at..);
-    let body = match headers.text(Name::ContentLength) {
-        None => rest,
-        Some(length) => {
-            let length: usize = length.trim().parse().map_err(|_| malformed("Bad Content-Length"))?;
-            if length > rest.len() {
-                return Err(malformed("Content-Length beyond the datagram"));
-            }
-            rest.slice(..length)
-        }
-    };
-    start_line(&first, headers, body)
+    let cut = lines.bytes.last() != Some(&b'\n');
+    (headers, first_fault.or(cut.then_some(fault(400, "Message is cut off"))))
 }
 
-fn start_line(line: &Bytes, headers: Headers, body: Bytes) -> Result<Message, Malformed> {
-    let line = std::str::from_utf8(line).map_err(|_| malformed("Bad start line"))?;
-    if let Some(rest) = line.strip_prefix("SIP/2.0 ") {
-        let (status, reason) = rest.split_once(' ').unwrap_or((rest, ""));
-        let status =
-            status.parse().ok().filter(|code| (100..700).contains(code)).ok_or(malformed("Bad status code"))?;
-        return Ok(Message::Response(Response { status, reason: reason.to_owned(), headers, body }));
+fn read_field(line: &Bytes) -> Option<(Bytes, Bytes)> {
+    let colon = memchr::memchr(b':', line)?;
+    let name = line[..colon].trim_ascii_end();
+    is_token(name).then(|| (line.slice_ref(name), line.slice_ref(line[colon + 1..].trim_ascii())))
+}
+
+fn read_body(headers: &Headers, rest: &Bytes) -> (Bytes, Option<Malformed>) {
+    match content_length(headers) {
+        Ok(None) => (rest.clone(), None),
+        Ok(Some(length)) if length <= rest.len() => (rest.slice(..length), None),
+        Ok(Some(_)) => (rest.clone(), Some(fault(400, "Content-Length beyond the message"))),
+        Err(fault) => (rest.clone(), Some(fault)),
     }
-    let mut parts = line.split(' ');
-    let (Some(method), Some(uri), Some("SIP/2.0"), None) = (parts.next(), parts.next(), parts.next(), parts.next())
-    else {
-        return Err(malformed("Bad request line"));
+}
+
+fn content_length(headers: &Headers) -> Result<Option<usize>, Malformed> {
+    let mut all = headers.all(Name::ContentLength).map(|length| number::<usize>(length.trim()));
+    let Some(first) = all.next() else {
+        return Ok(None);
     };
-    let uri = Uri::parse(uri).ok_or(malformed("Bad Request-URI"))?;
-    Ok(Message::Request(Request { method: Method::from(method), uri, headers, body }))
+    if all.any(|other| other != first) {
+        return Err(fault(400, "Repeated Content-Length"));
+    }
+    first.map(Some).ok_or(fault(400, "Bad Content-Length"))
 }
 
-fn malformed(reason: &'static str) -> Malformed {
-    Malformed { reason, request: None }
+/// A response to it could be built and would be allowed (RFC 3261 §17.1.1.3: none to ACK).
+fn is_answerable(method: &Method, headers: &Headers) -> bool {
+    let present = |name| headers.text(name).is_some_and(|value| !value.is_empty());
+    let to_ack = *method == Method::Ack || headers.cseq().is_some_and(|cseq| cseq.method == Method::Ack);
+    !to_ack && [Name::Via, Name::From, Name::To, Name::CallId, Name::CSeq].into_iter().all(present)
 }
 
-/// Logical lines: a line that begins with white space continues the one before it.
-struct Lines {
-    bytes: Bytes,
+/// Lines of a message: physical ones, or logical ones that go on where the next begins with white space.
+struct Lines<'a> {
+    bytes: &'a Bytes,
     at: usize,
 }
 
-impl Lines {
-    fn next_line(&mut self) -> Option<Bytes> {
+impl Lines<'_> {
+    fn logical(&mut self) -> Option<Bytes> {
         let line = self.physical()?;
         if line.is_empty() || !self.continues() {
             return Some(line);
         }
-        let mut folded = BytesMut::from(&line[..]);
+        let mut folded = BytesMut::from(line.trim_ascii_end());
         while self.continues() {
             let more = self.physical()?;
             folded.put_u8(b' ');
-            folded.extend_from_slice(more.trim_ascii());
+            folded.put_slice(more.trim_ascii());
         }
         Some(folded.freeze())
     }
@@ -93,38 +220,10 @@ impl Lines {
     }
 
     fn physical(&mut self) -> Option<Bytes> {
-        if self.at >= self.bytes.len() {
-            return None;
-        }
-        let rest = &self.bytes[self.at..];
+        let rest = self.bytes.get(self.at..).filter(|rest| !rest.is_empty())?;
         let end = memchr::memchr(b'\n', rest).unwrap_or(rest.len());
         let line = rest[..end].strip_suffix(b"\r").unwrap_or(&rest[..end]);
-        let line = self.bytes.slice_ref(line);
         self.at = (self.at + end + 1).min(self.bytes.len());
-        Some(line)
+        Some(self.bytes.slice_ref(line))
     }
-}
-
-/// Writes a message. CR, LF and NUL inside a value become spaces, whoever put them there.
-pub(super) fn print(start_line: &str, headers: &Headers, body: &Bytes) -> Bytes {
-    let mut out = BytesMut::with_capacity(512 + body.len());
-    put_clean(&mut out, start_line.as_bytes());
-    out.extend_from_slice(b"\r\n");
-    let length = Name::ContentLength.as_str().as_bytes();
-    for (name, value) in headers.raw() {
-        if name.eq_ignore_ascii_case(length) || name.eq_ignore_ascii_case(b"l") {
-            continue;
-        }
-        put_clean(&mut out, name);
-        out.extend_from_slice(b": ");
-        put_clean(&mut out, value);
-        out.extend_from_slice(b"\r\n");
-    }
-    out.extend_from_slice(format!("Content-Length: {}\r\n\r\n", body.len()).as_bytes());
-    out.extend_from_slice(body);
-    out.freeze()
-}
-
-fn put_clean(out: &mut BytesMut, value: &[u8]) {
-    out.extend(value.iter().map(|byte| if matches!(byte, b'\r' | b'\n' | 0) { b' ' } else { *byte }));
 }

@@ -1,9 +1,13 @@
 //! URIs (RFC 3261 §19.1): SIP ones by their parts, as written; any other scheme verbatim.
+//!
+//! A user part may hold `;`, `?` and `:` as they are; `@` only as `%40`, so the first `@` ends it. Equality by the
+//! rules of §19.1.4 is [`Uri::matches`]; `==` compares what was written.
 
 use std::fmt;
 use std::net::IpAddr;
 
 use super::Params;
+use super::syntax::number;
 
 /// A host: an address, or a name to look up.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,19 +83,19 @@ impl Uri {
         }
     }
 
-    /// Reads a URI without angle brackets; `None` when it is malformed.
+    /// Reads a URI without angle brackets or white space around it; `None` when it is malformed.
     pub fn parse(text: &str) -> Option<Self> {
-        let (scheme, rest) = text.trim().split_once(':')?;
+        let (scheme, rest) = text.split_once(':')?;
+        if rest.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>' | '"')) {
+            return None;
+        }
         let secure = scheme.eq_ignore_ascii_case("sips");
         if !secure && !scheme.eq_ignore_ascii_case("sip") {
             let valid = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.');
-            let ok = !scheme.is_empty() && scheme.chars().all(valid) && !rest.contains(char::is_whitespace);
+            let ok = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.chars().all(valid);
             return ok.then(|| Self::Other { scheme: scheme.to_owned(), rest: rest.to_owned() });
         }
-        if rest.contains(|c: char| c.is_whitespace() || c.is_control() || matches!(c, '<' | '>')) {
-            return None;
-        }
-        let (user, rest) = rest.rsplit_once('@').unwrap_or(("", rest));
+        let (user, rest) = rest.split_once('@').unwrap_or(("", rest));
         let (rest, headers) = rest.split_once('?').unwrap_or((rest, ""));
         let (host_port, params) = rest.split_once(';').unwrap_or((rest, ""));
         let (host, port) = split_port(host_port)?;
@@ -103,6 +107,29 @@ impl Uri {
             params: Params::parse(params),
             headers: headers.to_owned(),
         })
+    }
+
+    /// The scheme, as written for schemes other than `sip` and `sips`.
+    pub fn scheme(&self) -> &str {
+        match self {
+            Self::Sip { secure: false, .. } => "sip",
+            Self::Sip { secure: true, .. } => "sips",
+            Self::Other { scheme, .. } => scheme,
+        }
+    }
+
+    /// The value of a header behind `?`, unescaped, as in `?Replaces=…`.
+    pub fn header(&self, name: &str) -> Option<String> {
+        let Self::Sip { headers, .. } = self else {
+            return None;
+        };
+        let mut pairs = headers.split('&').map(|pair| pair.split_once('=').unwrap_or((pair, "")));
+        pairs.find(|(known, _)| unescape(known).eq_ignore_ascii_case(name)).map(|(_, value)| unescape(value))
+    }
+
+    /// Both mean the same (RFC 3261 §19.1.4). Schemes other than `sip` and `sips` compare as written.
+    pub fn matches(&self, other: &Self) -> bool {
+        super::uri_match::matches(self, other)
     }
 
     /// The user part without password, unescaped; empty for none. For `tel:`, the number.
@@ -173,34 +200,104 @@ impl fmt::Display for Uri {
 pub(super) fn split_port(text: &str) -> Option<(&str, Option<u16>)> {
     let after_host = if text.starts_with('[') { text.find(']')? + 1 } else { text.find(':').unwrap_or(text.len()) };
     let (host, rest) = text.split_at(after_host);
+    let rest = rest.trim_start();
     match rest.strip_prefix(':') {
-        Some(port) => Some((host.trim(), Some(port.trim().parse().ok()?))),
-        None if rest.trim().is_empty() => Some((host.trim(), None)),
+        Some(port) => Some((host.trim_end(), Some(number(port.trim())?))),
+        None if rest.is_empty() => Some((host.trim_end(), None)),
         None => None,
     }
 }
 
 fn unescape(text: &str) -> String {
     let mut out = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        let hex = (byte == b'%').then(|| bytes.as_slice_hex()).flatten();
-        out.push(hex.unwrap_or(byte));
+    let mut bytes = text.as_bytes();
+    while let Some((first, rest)) = bytes.split_first() {
+        let found = escaped(bytes);
+        out.push(found.unwrap_or(*first));
+        bytes = if found.is_some() { &bytes[3..] } else { rest };
     }
     String::from_utf8_lossy(&out).into_owned()
 }
 
-trait HexPair {
-    /// Takes the next two hexadecimal digits as a byte; takes nothing when they are none.
-    fn as_slice_hex(&mut self) -> Option<u8>;
+/// The byte that stands escaped as `%` and two digits at the start of this text.
+pub(super) fn escaped(text: &[u8]) -> Option<u8> {
+    let [b'%', high, low, ..] = text else {
+        return None;
+    };
+    let digit = |byte: &u8| char::from(*byte).to_digit(16);
+    u8::try_from(digit(high)? * 16 + digit(low)?).ok()
 }
 
-impl HexPair for std::str::Bytes<'_> {
-    fn as_slice_hex(&mut self) -> Option<u8> {
-        let mut ahead = self.clone();
-        let digit = |byte: Option<u8>| char::from(byte?).to_digit(16);
-        let value = digit(ahead.next())? * 16 + digit(ahead.next())?;
-        *self = ahead;
-        u8::try_from(value).ok()
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Uri {
+        Uri::parse(text).unwrap_or_else(|| panic!("{text}"))
+    }
+
+    #[test]
+    fn parts_are_read_and_written_as_they_stand() {
+        for text in [
+            "sip:example.com",
+            "sips:alice:pa:ss;word@h.example:5061;transport=tcp;lr?Subject=a%20b&Priority=urgent",
+            "sip:user;par=u%40example.net@example.com",
+            "sip:sips%3Auser%40example.com@example.net",
+            "sip:1_unusual.URI~(to-be!sure)&isn't+it$/crazy?,/;;*:&it+has=1,weird!*pas$wo~d_too.(doesn't-it)@example.com",
+            "sip:alice@[2001:db8::1]:5070;maddr=[::1]",
+            "sip:[::1]",
+            "sip:%00@host5.example.com;%6C%72;n%61me=v%61lue%25%34%31",
+            "tel:+1-201-555-0123;phone-context=example.com",
+            "urn:service:sos",
+            "soap.beep://192.0.2.103:3002",
+        ] {
+            assert_eq!(parse(text).to_string(), text);
+        }
+    }
+
+    #[test]
+    fn users_are_unescaped_without_their_password() {
+        assert_eq!(parse("sip:sips%3Auser%40example.com:secret@example.net").user(), "sips:user@example.com");
+        assert_eq!(parse("sip:a?b;c@h").user(), "a?b;c");
+        assert_eq!(parse("sip:100%@h").user(), "100%");
+        assert_eq!(parse("sip:%4@h").user(), "%4");
+        assert_eq!(parse("tel:+1-201;x=y").user(), "+1-201");
+        assert_eq!(parse("sip:h").user(), "");
+    }
+
+    #[test]
+    fn headers_are_read_unescaped() {
+        let uri = parse("sip:carol@example.com?Replaces=12345%40host%3Bto-tag%3D1&subject=x");
+        assert_eq!(uri.header("replaces").as_deref(), Some("12345@host;to-tag=1"));
+        assert_eq!((uri.header("Subject").as_deref(), uri.header("To")), (Some("x"), None));
+    }
+
+    #[test]
+    fn malformed_ones_are_refused() {
+        for bad in [
+            "",
+            "sip",
+            "sip:",
+            ":x",
+            "<sip:a@b>",
+            " sip:a@b",
+            "sip:a@b ",
+            "sip:a@b; lr",
+            "sip:a@b:",
+            "sip:a@b:65536",
+            "sip:a@b:-1",
+            "sip:a@b@c",
+            "sip:a@[::1",
+            "sip:a@[zz]",
+            "sip:a@2001:db8::1",
+            "sip:a@h\r\nTo: x",
+            "sip:a@h\0",
+            "sip:a\"@h",
+            "1x:y",
+            "s p:y",
+            "x:\ty",
+        ] {
+            assert_eq!(Uri::parse(bad), None, "{bad}");
+        }
     }
 }
