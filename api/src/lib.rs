@@ -7,7 +7,10 @@
 pub mod channel;
 pub mod dialog;
 pub mod directory;
+pub mod http;
+pub mod notify;
 pub mod problem;
+pub mod program;
 pub mod registration;
 pub mod sdp;
 
