@@ -24,12 +24,30 @@ pub fn write(path: &Path, hertz: f64, seconds: u32) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Samples of a mono recording and its rate. Reads what is there of a file that is still being written.
+/// Samples of a mono recording of 16 bit and its rate, also while it is still being written.
 pub fn read(path: &Path) -> anyhow::Result<(Vec<f64>, u32)> {
-    let mut file = hound::WavReader::open(path).with_context(|| format!("cannot read {}", path.display()))?;
-    let rate = file.spec().sample_rate;
-    let samples = file.samples::<i16>().map_while(Result::ok).map(f64::from).collect();
-    Ok((samples, rate))
+    let bytes = std::fs::read(path).with_context(|| format!("cannot read {}", path.display()))?;
+    let (rate, data) = unfinished(&bytes).with_context(|| format!("no WAV: {}", path.display()))?;
+    let sample = |pair: &[u8; 2]| f64::from(i16::from_le_bytes(*pair));
+    Ok((data.as_chunks().0.iter().map(sample).collect(), rate))
+}
+
+/// Rate and audio of a WAV file whose header may not know yet how long it is.
+fn unfinished(bytes: &[u8]) -> Option<(u32, &[u8])> {
+    let mut rest = bytes.strip_prefix(b"RIFF")?.get(4..)?.strip_prefix(b"WAVE")?;
+    let mut rate = 0;
+    loop {
+        let (name, after) = rest.split_first_chunk::<4>()?;
+        let (length, body) = after.split_first_chunk::<4>()?;
+        if name == b"data" {
+            return Some((rate, body));
+        }
+        let length = usize::try_from(u32::from_le_bytes(*length)).ok()?;
+        if name == b"fmt " {
+            rate = u32::from_le_bytes(*body.get(4..)?.first_chunk()?);
+        }
+        rest = body.get(length + length % 2..)?;
+    }
 }
 
 /// Share (0…1) of the energy of `samples` that lies at `hertz`.
