@@ -196,18 +196,25 @@ async fn take_up(leg: &Leg, channel: Option<&(usize, Channel)>) {
     (session.us, session.applied) = (dialog.sdp.us, dialog.sdp.them);
 }
 
-/// Binds the legs whose channels are in one mix; a leg that we had called and that talks to nobody is ended.
+/// Binds the legs whose channels are in one mix; those that nobody will do anything for any more are ended.
 async fn pair(desk: &Desk, legs: &[Arc<Leg>]) {
     let mixed = |leg: &Leg, other: &Leg| leg.media.borrow().channel.mix.contains(&other.uuid);
     for leg in legs {
         let peers: Vec<_> = legs.iter().filter(|other| mixed(leg, other)).collect();
-        let unfinished = !leg.dialog().answered;
-        if unfinished || (peers.is_empty() && leg.dialog().originator) {
+        if !leg.dialog().answered || (peers.is_empty() && !entertained(leg)) {
+            tracing::info!(callid = leg.callid, "ended a call that lost its script");
             desk.hangup(leg, &Reason::Unavailable).await;
+            continue;
         }
         for peer in peers {
             leg.bind(Arc::downgrade(peer));
         }
         tracing::info!(callid = leg.callid, "took up a call");
     }
+}
+
+/// It hears something without a peer: itself, or a sound that plays.
+fn entertained(leg: &Leg) -> bool {
+    let held = leg.media.borrow();
+    held.channel.echo || held.channel.play.as_ref().is_some_and(|play| play.state == "playing")
 }
