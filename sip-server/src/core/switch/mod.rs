@@ -26,7 +26,7 @@ use rand::{RngExt, SeedableRng};
 pub use command::{Action, Command, Reply};
 
 use self::leg::{Leg, Verdict};
-use super::digest::DigestServer;
+use super::digest::{DigestServer, Offer};
 use super::directory::Directory;
 use super::message::{Host, Message, Name, Request, Response, Uri, parse_datagram};
 use super::registrar::{PingId, Registrar, RegistrarConfig, RegistrarEffect};
@@ -59,6 +59,8 @@ pub struct Config {
     pub dialog_ping: Duration,
     /// Networks whose calls are not challenged.
     pub trust: Vec<IpNet>,
+    /// Which digest algorithms a challenge offers.
+    pub digest: Offer,
     /// Most legs at once.
     pub max_legs: usize,
 }
@@ -74,6 +76,7 @@ impl Config {
             claim_timeout: Duration::from_secs(4),
             dialog_ping: Duration::from_secs(20),
             trust: Vec::new(),
+            digest: Offer::default(),
             max_legs: 100_000,
         }
     }
@@ -179,7 +182,7 @@ impl Switch {
             deadlines: BTreeSet::new(),
             directory: Directory::default(),
             registrar: Registrar::new(config.registrar),
-            digest: DigestServer::new(rng.random()),
+            digest: DigestServer::new(rng.random()).offering(config.digest),
             counters: Counters::default(),
             config,
             rng,
