@@ -1,8 +1,9 @@
 //! Session descriptions (RFC 8866) as JSON, in the ancestor's shape without its losses.
 //!
 //! Attributes that have no field of their own stand beside the fields under their names: a string for one value, an
-//! array for a repeated attribute, `true` for a flag. Numbers are accepted as strings of digits where the ancestor
-//! wanted them so (`rtpmap.*.clock`, `port`, `b.bandwidth`), and emitted as integers.
+//! array for a repeated attribute, `true` for a flag. An attribute that is named like a field (`a=port:5`), or that its
+//! field cannot hold (`a=rtpmap` alone), stands under its name with `a=` before it. Numbers are accepted as strings of
+//! digits where the ancestor wanted them so (`rtpmap.*.clock`, `port`, `b.bandwidth`), and emitted as integers.
 
 use std::collections::BTreeMap;
 
@@ -33,8 +34,8 @@ pub struct Sdp {
     /// Phone number.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub p: Option<String>,
-    /// Connections of the session. On the way in from SIP the media's stand here too, as in the ancestor, after the
-    /// session's; on the way out only those that no media repeats are written at session level.
+    /// Connections of the session. On the way in from SIP the media's stand here too, once each, as in the ancestor,
+    /// after the session's; on the way out those of the media are not repeated at session level.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub c: Vec<Connection>,
     /// Bandwidth of the session.
@@ -43,6 +44,12 @@ pub struct Sdp {
     /// Active time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub t: Option<Time>,
+    /// Repetition of the active time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub r: Option<Repeat>,
+    /// Key of the session (obsolete since RFC 8866).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub k: Option<Key>,
     /// Session attributes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub a: Option<Attributes>,
@@ -71,7 +78,7 @@ pub struct Origin {
 }
 
 /// `c=`
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Connection {
     /// `IN`.
@@ -103,6 +110,31 @@ pub struct Time {
     /// NTP seconds, 0 = unbounded.
     #[serde(deserialize_with = "number")]
     pub stop: u64,
+}
+
+/// `r=`, in seconds.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Repeat {
+    /// Between two beginnings.
+    #[serde(deserialize_with = "number")]
+    pub interval: u64,
+    /// Of each.
+    #[serde(deserialize_with = "number")]
+    pub duration: u64,
+    /// From the start.
+    pub offsets: Vec<u64>,
+}
+
+/// `k=`
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Key {
+    /// `clear`, `base64`, `uri`, `prompt`.
+    pub method: String,
+    /// The key, or where it is.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 /// Attributes of the session or of one media.
