@@ -1,1 +1,5 @@
 //! rtp-server
+//!
+//! The media server: `engine` is pure, what touches the world lives beside it.
+
+pub mod engine;
