@@ -17,6 +17,7 @@ mod relay;
 pub mod resample;
 pub mod sender;
 pub mod transcoder;
+pub mod tone;
 pub mod wav;
 
 #[cfg(test)]

@@ -41,7 +41,12 @@ impl Encoder {
     /// Appends one code to `out` for every two of `samples16k`; an odd one waits for the next call.
     pub fn encode(&mut self, samples16k: &[i16], out: &mut Vec<u8>) {
         let Self { qmf, lower, higher } = self;
-        qmf.split(samples16k, |xl, xh| out.push(higher.encode(xh) << 6 | lower.encode(xl)));
+        qmf.split(samples16k, |xl, xh| {
+            let (il, ih) = (lower.quantize(xl), higher.quantize(xh));
+            lower.adapt(il);
+            higher.adapt(ih);
+            out.push(ih << 6 | il);
+        });
     }
 }
 
@@ -63,10 +68,13 @@ impl Decoder {
 
     /// Appends two samples to `out` for each of `codes`.
     pub fn decode(&mut self, codes: &[u8], out: &mut Vec<i16>) {
+        let Self { mode, qmf, lower, higher } = self;
         for &code in codes {
-            let rl = self.lower.decode(code & 0x3F, self.mode);
-            let rh = self.higher.decode(code >> 6);
-            out.extend(self.qmf.join(rl, rh));
+            let (ilr, ih) = (code & 0x3F, code >> 6);
+            let (rl, rh) = (lower.reconstruct(ilr, *mode), higher.reconstruct(ih));
+            lower.adapt(ilr);
+            higher.adapt(ih);
+            out.extend_from_slice(&qmf.join(rl, rh));
         }
     }
 }
@@ -82,14 +90,12 @@ impl Default for Lower {
 }
 
 impl Lower {
-    fn encode(&mut self, xl: i16) -> u8 {
+    fn quantize(&self, xl: i16) -> u8 {
         let el = xl.saturating_sub(self.0.estimate()); // SUBTRA
-        let il = band::quantl(el, self.0.scale());
-        self.adapt(il);
-        il
+        band::quantl(el, self.0.scale())
     }
 
-    fn decode(&mut self, ilr: u8, mode: Mode) -> i16 {
+    fn reconstruct(&self, ilr: u8, mode: Mode) -> i16 {
         // INVQBL: the output takes as many bits as the mode leaves.
         let level = match mode {
             Mode::M1 => QM6[usize::from(ilr)],
@@ -97,7 +103,6 @@ impl Lower {
             Mode::M3 => QM4[usize::from(ilr >> 2)],
         };
         let yl = self.0.estimate().saturating_add(multiply(self.0.scale(), level)); // RECONS
-        self.adapt(ilr);
         band::limit(yl)
     }
 
@@ -121,24 +126,20 @@ impl Default for Higher {
 }
 
 impl Higher {
-    fn encode(&mut self, xh: i16) -> u8 {
+    fn quantize(&self, xh: i16) -> u8 {
         let eh = xh.saturating_sub(self.0.estimate()); // SUBTRA
-        let ih = band::quanth(eh, self.0.scale());
-        self.adapt(ih);
-        ih
+        band::quanth(eh, self.0.scale())
     }
 
-    fn decode(&mut self, ih: u8) -> i16 {
-        let estimate = self.0.estimate();
-        let dh = self.adapt(ih);
-        band::limit(estimate.saturating_add(dh)) // RECONS
-    }
-
-    fn adapt(&mut self, ih: u8) -> i16 {
+    fn reconstruct(&self, ih: u8) -> i16 {
         let dh = multiply(self.0.scale(), QM2[usize::from(ih)]); // INVQAH
+        band::limit(self.0.estimate().saturating_add(dh)) // RECONS
+    }
+
+    fn adapt(&mut self, ih: u8) {
+        let dh = multiply(self.0.scale(), QM2[usize::from(ih)]);
         self.0.adapt_higher_scale(usize::from(ih));
         self.0.predict(dh);
-        dh
     }
 }
 

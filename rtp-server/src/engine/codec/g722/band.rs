@@ -1,29 +1,37 @@
 //! What both sub-bands of G.722 share: quantizers, scale factor adaptation (BLOCK 3) and the adaptive predictor (BLOCK 4,
 //! §6.2.1.4 and §6.2.2.4). Arithmetic is that of the Recommendation: 16 bits, saturating, shifts towards minus infinity.
+//! The predictor holds its 16 bits in wider words and saturates where a value can leave them.
 
-use super::tables::{ILB, ILN, ILP, Q2, Q6, WH, WL};
+use super::tables::{IL, ILB, Q2, Q6, WH, WL};
 
 /// Poles and zeros of the predictor, with the signals that it works on, and the scale factor of the quantizer.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Band {
     /// SL or SH: the predictor's estimate of the next sample.
-    estimate: i16,
+    estimate: i32,
     /// DETL or DETH.
     scale: i16,
     /// NBL or NBH: logarithm of the scale.
     log_scale: i16,
     /// SZL or SZH: the zeros' part of the estimate.
-    zeros_estimate: i16,
-    /// AL1, AL2.
-    poles: [i16; 2],
-    /// BL1 to BL6.
-    zeros: [i16; 6],
-    /// DLT1 to DLT6: quantized differences, newest first.
-    differences: [i16; 6],
-    /// RLT1: the last reconstructed signal.
-    reconstructed: i16,
-    /// PLT1, PLT2: the last partly reconstructed signals, newest first.
-    partly: [i16; 2],
+    zeros_estimate: i32,
+    /// AL1, AL2 or AH1, AH2.
+    poles: Pair,
+    /// BL1 to BL6 or BH1 to BH6.
+    zeros: [i32; 6],
+    /// DLT1 to DLT6 or DH1 to DH6, doubled: quantized differences, newest first.
+    differences: [i32; 6],
+    /// RLT1 or RH1, doubled: the last reconstructed signal.
+    reconstructed: i32,
+    /// PLT1, PLT2 or PH1, PH2: the last partly reconstructed signals.
+    partly: Pair,
+}
+
+/// What belongs to the last sample and the one before.
+#[derive(Debug, Clone, Default)]
+struct Pair {
+    last: i32,
+    before: i32,
 }
 
 impl Band {
@@ -33,7 +41,7 @@ impl Band {
     }
 
     pub(super) fn estimate(&self) -> i16 {
-        self.estimate
+        self.estimate as i16
     }
 
     pub(super) fn scale(&self) -> i16 {
@@ -54,59 +62,83 @@ impl Band {
 
     /// BLOCK 4: learns from the quantized difference and estimates the next sample.
     pub(super) fn predict(&mut self, difference: i16) {
-        let reconstructed = self.estimate.saturating_add(difference); // RECONS
-        let partly = self.zeros_estimate.saturating_add(difference); // PARREC
+        let difference = i32::from(difference);
+        let reconstructed = saturate(self.estimate + difference); // RECONS
+        let partly = saturate(self.zeros_estimate + difference); // PARREC
         self.adapt_poles(partly);
         self.adapt_zeros(difference);
-        let poles = self.filter_poles(reconstructed);
+        let poles = self.filter_poles(saturate(2 * reconstructed));
         self.zeros_estimate = self.filter_zeros();
-        self.estimate = poles.saturating_add(self.zeros_estimate); // PREDIC
-        self.reconstructed = reconstructed;
-        self.partly = [partly, self.partly[0]];
+        self.estimate = saturate(poles + self.zeros_estimate); // PREDIC
     }
 
-    /// UPPOL2 and UPPOL1.
-    fn adapt_poles(&mut self, partly: i16) {
-        let [a1, a2] = self.poles;
-        let same = self.partly.map(|before| (before ^ partly) >= 0);
-        let gain = a1.saturating_mul(4);
-        let gain = if same[0] { 0i16.saturating_sub(gain) } else { gain } >> 7;
-        let step = if same[1] { 128 } else { -128 };
-        let second = (gain + step).saturating_add(multiply(a2, 32_512)).clamp(-12_288, 12_288);
-        let step = if same[0] { 192 } else { -192 };
+    /// UPPOL2 and UPPOL1, and DELAYA for the partly reconstructed signals.
+    fn adapt_poles(&mut self, partly: i32) {
+        let last = self.partly.last ^ partly;
+        let before = self.partly.before ^ partly;
+        let gain = (-signed(saturate(4 * self.poles.last), last)).min(32_767) >> 7;
+        let second = gain + signed(128, before) + product(self.poles.before, 32_512);
+        let second = second.clamp(-12_288, 12_288);
         let bound = 15_360 - second;
-        let first = multiply(a1, 32_640).saturating_add(step).clamp(-bound, bound);
-        self.poles = [first, second];
+        let first = signed(192, last) + product(self.poles.last, 32_640);
+        self.poles.last = first.clamp(-bound, bound);
+        self.poles.before = second;
+        self.partly.before = self.partly.last;
+        self.partly.last = partly;
     }
 
-    /// UPZERO, and DELAYA for the differences.
-    fn adapt_zeros(&mut self, difference: i16) {
+    /// UPZERO, and DELAYA for the differences. No zero can leave 16 bits, since it leaks as much as it steps.
+    fn adapt_zeros(&mut self, difference: i32) {
         let step = if difference == 0 { 0 } else { 128 };
-        for (zero, &before) in self.zeros.iter_mut().zip(&self.differences) {
-            let step = if (before ^ difference) >= 0 { step } else { -step };
-            *zero = multiply(*zero, 32_640).saturating_add(step);
+        let [d1, d2, d3, d4, d5, _] = self.differences;
+        for (zero, before) in self.zeros.iter_mut().zip(self.differences) {
+            *zero = product(*zero, 32_640) + signed(step, before ^ difference);
         }
-        self.differences.copy_within(..5, 1);
-        self.differences[0] = difference;
+        self.differences = [saturate(2 * difference), d1, d2, d3, d4, d5];
     }
 
-    /// FILTEP.
-    fn filter_poles(&self, reconstructed: i16) -> i16 {
-        let first = multiply(self.poles[0], reconstructed.saturating_mul(2));
-        let second = multiply(self.poles[1], self.reconstructed.saturating_mul(2));
-        first.saturating_add(second)
+    /// FILTEP, and DELAYA for the reconstructed signal; it comes doubled.
+    fn filter_poles(&mut self, reconstructed: i32) -> i32 {
+        let first = product(self.poles.last, reconstructed);
+        let second = product(self.poles.before, self.reconstructed);
+        self.reconstructed = reconstructed;
+        saturate(first + second)
     }
 
     /// FILTEZ, which adds up from the oldest.
-    fn filter_zeros(&self) -> i16 {
-        let pairs = self.zeros.iter().zip(&self.differences).rev();
-        pairs.fold(0, |sum: i16, (&zero, difference)| sum.saturating_add(multiply(zero, difference.saturating_mul(2))))
+    fn filter_zeros(&self) -> i32 {
+        let part = |i: usize| product(self.zeros[i], self.differences[i]);
+        let (mut sum, mut outside) = (0, 0);
+        for i in (0..6).rev() {
+            sum += part(i);
+            outside |= (sum + 32_768) & !0xFFFF;
+        }
+        if outside == 0 {
+            return sum;
+        }
+        // Rare: some sum on the way had to saturate.
+        (0..6).rev().fold(0, |sum, i| saturate(sum + part(i)))
     }
 }
 
-/// The product of two fractions in Q15. Saturation is not needed: no factor of ours meets −1 × −1.
+/// `value` with the sign of `sign`, which is a product or an exclusive or of two signs. Free of branches: signs are noise.
+fn signed(value: i32, sign: i32) -> i32 {
+    let mask = sign >> 31;
+    (value ^ mask) - mask
+}
+
+fn saturate(value: i32) -> i32 {
+    value.clamp(i16::MIN.into(), i16::MAX.into())
+}
+
+/// The product of two fractions in Q15. Saturation is not needed: no factors of ours are −1 and −1.
+fn product(a: i32, b: i32) -> i32 {
+    (a * b) >> 15
+}
+
+/// The same in 16 bits.
 pub(super) fn multiply(a: i16, b: i16) -> i16 {
-    ((i32::from(a) * i32::from(b)) >> 15) as i16
+    product(a.into(), b.into()) as i16
 }
 
 /// The scale factor from its logarithm: a table within the octave, a shift for the octaves.
@@ -117,27 +149,28 @@ fn linear(log_scale: i16, octaves: i16) -> i16 {
     shifted << 2
 }
 
-/// QUANTL.
+/// QUANTL. Counting all levels that are reached beats searching for the highest: it does without branches.
 pub(super) fn quantl(el: i16, detl: i16) -> u8 {
-    let magnitude = if el < 0 { !el } else { el };
-    let interval = Q6.partition_point(|&level| magnitude >= threshold(level, detl));
-    if el < 0 { ILN[interval] } else { ILP[interval] }
+    let magnitude = magnitude(el);
+    let reached = Q6.map(|level| u16::from(magnitude >= threshold(level, detl)));
+    let interval: u16 = reached.iter().sum();
+    IL[usize::from(el < 0)][usize::from(interval)]
 }
 
 /// QUANTH.
 pub(super) fn quanth(eh: i16, deth: i16) -> u8 {
-    let magnitude = if eh < 0 { !eh } else { eh };
-    let far = magnitude >= threshold(Q2, deth);
-    match (eh < 0, far) {
-        (true, true) => 0,
-        (true, false) => 1,
-        (false, true) => 2,
-        (false, false) => 3,
-    }
+    let far = magnitude(eh) >= threshold(Q2, deth);
+    3 - 2 * u8::from(eh < 0) - u8::from(far)
 }
 
-fn threshold(level: i16, scale: i16) -> i16 {
-    multiply(level << 3, scale)
+/// One's complement, so that −1 is as small as 0.
+fn magnitude(difference: i16) -> i16 {
+    difference ^ (difference >> 15)
+}
+
+/// A decision level, of Q12, times the scale factor.
+fn threshold(level: u16, scale: i16) -> i16 {
+    ((u32::from(level << 4) * u32::from(scale as u16)) >> 16) as i16
 }
 
 /// LIMIT, to 15 bits.

@@ -70,8 +70,12 @@ impl Receive {
         shift(&mut self.sums, rl.saturating_add(rh));
         let first = products(&self.differences, &ODD_TAPS) >> 11;
         let second = products(&self.sums, &TAPS) >> 11;
-        [first, second].map(|sample| sample.clamp(i16::MIN.into(), i16::MAX.into()) as i16)
+        [saturate(first), saturate(second)]
     }
+}
+
+fn saturate(sample: i32) -> i16 {
+    sample.clamp(i16::MIN.into(), i16::MAX.into()) as i16
 }
 
 fn shift(line: &mut [i16; 12], newest: i16) {

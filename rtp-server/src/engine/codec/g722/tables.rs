@@ -1,24 +1,23 @@
 //! The tables of G.722 §6.2.
 
 /// Decision levels of the 6-bit quantizer, but the first, which is zero (table 14).
-pub(super) const Q6: [i16; 29] = [
+pub(super) const Q6: [u16; 29] = [
     35, 72, 110, 150, 190, 233, 276, 323, 370, 422, 473, 530, 587, 650, 714, 786, 858, 940, 1023, 1121, 1219,
     1339, //
     1458, 1612, 1765, 1980, 2195, 2557, 2919,
 ];
 
-/// Output codes of the 6-bit quantizer for negative differences, by interval (table 14).
-pub(super) const ILN: [u8; 30] =
-    [63, 62, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4];
-
-/// Output codes of the 6-bit quantizer for positive differences, by interval (table 14).
-pub(super) const ILP: [u8; 30] = [
-    61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33,
-    32,
+/// Output codes of the 6-bit quantizer by interval: for positive differences, then for negative ones (table 14).
+pub(super) const IL: [[u8; 30]; 2] = [
+    [
+        61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34,
+        33, 32,
+    ],
+    [63, 62, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4],
 ];
 
 /// Decision level of the 2-bit quantizer.
-pub(super) const Q2: i16 = 564;
+pub(super) const Q2: u16 = 564;
 
 /// Output levels by 6-bit code.
 pub(super) const QM6: [i16; 64] = [
