@@ -348,14 +348,15 @@ impl Meter {
 }
 
 fn receive(socket: &UdpSocket, bytes: &mut [u8]) -> Option<(usize, SocketAddr)> {
-    loop {
+    // An error of an earlier packet (ICMP) is taken with one call; the next one reads on.
+    for _ in 0..BURST {
         match socket.recv_from(bytes) {
-            Ok((length, source)) => return Some((length, source)),
+            Ok(received) => return Some(received),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return None,
-            // An error of an earlier packet (ICMP) is taken with this call; the next one reads on.
             Err(error) => tracing::debug!(%error, "a socket reports an error"),
         }
     }
+    None
 }
 
 fn register(registry: &Registry, key: Key, sockets: &mut Sockets) -> io::Result<()> {

@@ -16,8 +16,8 @@ pub mod reception;
 mod relay;
 pub mod resample;
 pub mod sender;
-pub mod transcoder;
 pub mod tone;
+pub mod transcoder;
 pub mod wav;
 
 #[cfg(test)]
