@@ -105,7 +105,7 @@ impl Driver {
 
 /// The one place where the clocks are read.
 #[expect(clippy::disallowed_methods, reason = "this is the one place")]
-fn read_clocks() -> Now {
+pub(crate) fn read_clocks() -> Now {
     let unix = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     Now { instant: Instant::now(), unix }
 }

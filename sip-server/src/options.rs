@@ -7,6 +7,7 @@ use api::program::Common;
 use clap::Parser;
 use ipnet::IpNet;
 
+use crate::core::digest::Offer;
 use crate::core::registrar::RegistrarConfig;
 use crate::core::switch::Config;
 
@@ -38,6 +39,18 @@ pub struct Options {
     /// Network whose calls are not challenged; may be repeated.
     #[arg(long, env = "TRUST", value_delimiter = ',')]
     pub trust: Vec<IpNet>,
+    /// Digest algorithms offered in a challenge. Debian's sipp and baresip give up when they see SHA-256.
+    #[arg(long, env = "DIGEST", value_enum, default_value_t = Digest::Md5)]
+    pub digest: Digest,
+}
+
+/// What `--digest` takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Digest {
+    /// MD5 alone.
+    Md5,
+    /// SHA-256, then MD5 (RFC 8760).
+    Sha256,
 }
 
 impl Options {
@@ -50,6 +63,10 @@ impl Options {
             ..RegistrarConfig::default()
         };
         config.trust.clone_from(&self.trust);
+        config.digest = match self.digest {
+            Digest::Md5 => Offer::Md5,
+            Digest::Sha256 => Offer::Sha256First,
+        };
         config
     }
 

@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::core::switch::Switch;
-use crate::driver::Driver;
+use crate::driver::{Driver, read_clocks};
 use crate::figures::Figures;
 use crate::net::{Network, Resolver};
 use crate::options::Options;
@@ -46,7 +46,7 @@ pub async fn run(options: Options, tracker: TaskTracker, shutdown: CancellationT
 
     let mut seed = [0; 32];
     rand::rng().fill_bytes(&mut seed);
-    let switch = Switch::new(options.config(sip.port()), seed);
+    let switch = Switch::new(options.config(sip.port()), read_clocks(), seed);
     let resolver = Resolver::from_system();
     let driver = Driver { switch, network, resolver, notifier, undelivered, commands, figures };
     let driving = tracker.spawn(driver.run(shutdown.clone()));

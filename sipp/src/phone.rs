@@ -111,17 +111,22 @@ impl Phone {
 
     /// Waits until its registration was accepted.
     pub async fn registered(&mut self) -> anyhow::Result<()> {
-        self.event("REGISTER_OK").await.map(drop)
+        self.event("REGISTER_OK", PATIENCE).await.map(drop)
     }
 
     /// Waits until a call is up.
     pub async fn established(&mut self) -> anyhow::Result<()> {
-        self.event("CALL_ESTABLISHED").await.map(drop)
+        self.event("CALL_ESTABLISHED", PATIENCE).await.map(drop)
     }
 
     /// Waits until the call has ended, and tells why.
     pub async fn closed(&mut self) -> anyhow::Result<String> {
-        let event = self.event("CALL_CLOSED").await?;
+        self.closed_within(PATIENCE).await
+    }
+
+    /// As [`Phone::closed`], for ends that take a while.
+    pub async fn closed_within(&mut self, limit: Duration) -> anyhow::Result<String> {
+        let event = self.event("CALL_CLOSED", limit).await?;
         Ok(event["param"].as_str().unwrap_or_default().to_owned())
     }
 
@@ -157,8 +162,8 @@ impl Phone {
     }
 
     /// Waits for an event and drops those before it.
-    async fn event(&mut self, kind: &str) -> anyhow::Result<Value> {
-        let found = tokio::time::timeout(PATIENCE, async {
+    async fn event(&mut self, kind: &str, limit: Duration) -> anyhow::Result<Value> {
+        let found = tokio::time::timeout(limit, async {
             loop {
                 let message = self.message().await?;
                 if message["type"] == kind {
@@ -171,7 +176,7 @@ impl Phone {
         });
         match found.await {
             Ok(found) => found,
-            Err(_) => bail!("{} saw no {kind} within {PATIENCE:?}\n{}", self.user, self.log()),
+            Err(_) => bail!("{} saw no {kind} within {limit:?}\n{}", self.user, self.log()),
         }
     }
 

@@ -26,6 +26,7 @@ pub struct Sipp {
     calls: u32,
     rate: u32,
     limit: Duration,
+    pause: Duration,
     tcp: bool,
     further: Vec<String>,
 }
@@ -76,6 +77,7 @@ impl Sipp {
             calls: 1,
             rate: 10,
             limit: Duration::from_secs(30),
+            pause: Duration::from_millis(300),
             tcp: false,
             further: Vec::new(),
         })
@@ -115,6 +117,17 @@ impl Sipp {
     pub fn limit(mut self, limit: Duration) -> Self {
         self.limit = limit;
         self
+    }
+
+    /// How long a `<pause/>` without a length lasts.
+    pub fn pause(mut self, pause: Duration) -> Self {
+        self.pause = pause;
+        self
+    }
+
+    /// How many calls at the same time: the next one waits.
+    pub fn at_once(self, calls: u32) -> Self {
+        self.argument("-l").argument(&calls.to_string())
     }
 
     /// Over one TCP connection.
@@ -158,6 +171,8 @@ impl Sipp {
     pub fn start(self) -> anyhow::Result<Running> {
         let name = self.scenario.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         let scratch = Scratch::new(&name)?;
+        // For `uac_media`: two seconds of A-law, any pattern will do.
+        std::fs::write(scratch.join("tone.alaw"), [0xd5, 0x34, 0x85, 0x34, 0xd5, 0xb4, 0x05, 0xb4].repeat(2_000))?;
         let output = std::fs::File::create(scratch.join("screen"))?;
         let child = Command::new("sipp")
             .args(self.arguments(&scratch))
@@ -185,6 +200,7 @@ impl Sipp {
             ("-r", self.rate.to_string()),
             ("-t", if self.tcp { "t1" } else { "u1" }.to_owned()),
             ("-timeout", format!("{}s", self.limit.as_secs())),
+            ("-d", self.pause.as_millis().to_string()),
             ("-stf", path("statistics")),
             ("-error_file", path("errors")),
             ("-log_file", path("log")),

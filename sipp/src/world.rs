@@ -9,7 +9,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
-use api::http::Client;
+use api::http::{Client, Failure};
 use hyper::Method;
 use serde_json::Value;
 use tokio::process::{Child, Command};
@@ -143,7 +143,7 @@ impl World {
     pub async fn with(options: Options) -> anyhow::Result<Self> {
         let scratch = Scratch::new("world")?;
         let sip = start_sip(&scratch, &options).await?;
-        let rtp = start_rtp(&scratch, &options).await?;
+        let rtp = start_rtp(&scratch, &options, 0).await?;
         let control = start_control(&scratch, &options, 0, &sip, &rtp).await?;
         let world = Self { sip, rtp, control, client: Client::new(None), options, scratch };
         world.wait_for_directory().await?;
@@ -156,6 +156,14 @@ impl World {
         let port = self.control.port("http");
         self.control = start_control(&self.scratch, &self.options, port, &self.sip, &self.rtp).await?;
         self.wait_for_directory().await
+    }
+
+    /// Starts the rtp-server again, on the HTTP port that control knows.
+    pub async fn restart_rtp(&mut self) -> anyhow::Result<()> {
+        self.rtp.kill().await.ok();
+        let port = self.rtp.port("http");
+        self.rtp = start_rtp(&self.scratch, &self.options, port).await?;
+        Ok(())
     }
 
     /// Where the sip-server listens.
@@ -173,10 +181,15 @@ impl World {
         Ok(self.client.send(Method::GET, url, None::<&Value>).await?)
     }
 
-    /// Any other request with a JSON body.
+    /// Any other request, with a JSON body unless that is null.
     pub async fn send(&self, method: Method, url: &str, body: &Value) -> anyhow::Result<Value> {
+        Ok(self.request(method, url, body).await?)
+    }
+
+    /// As [`World::send`], for a test that looks at the refusal.
+    pub async fn request(&self, method: Method, url: &str, body: &Value) -> Result<Value, Failure> {
         let body = (!body.is_null()).then_some(body);
-        Ok(self.client.send(method, url, body).await?)
+        self.client.send(method, url, body).await
     }
 
     /// Live dialogs and open channels.
@@ -190,9 +203,13 @@ impl World {
 
     /// Waits until there are so many dialogs and channels.
     pub async fn wait_counts(&self, dialogs: u64, channels: u64) -> anyhow::Result<()> {
+        self.wait_counts_within(IDLE, dialogs, channels).await
+    }
+
+    async fn wait_counts_within(&self, limit: Duration, dialogs: u64, channels: u64) -> anyhow::Result<()> {
         let mut last = None;
         let what = format!("{dialogs} dialogs and {channels} channels");
-        let found = eventually(IDLE, &what, async || {
+        let found = eventually(limit, &what, async || {
             last = self.counts().await.ok();
             (last == Some((dialogs, channels))).then_some(())
         });
@@ -207,7 +224,12 @@ impl World {
 
     /// Fails unless every dialog and channel is gone soon, and all servers still run.
     pub async fn assert_idle(&mut self) -> anyhow::Result<()> {
-        let gone = self.wait_counts(0, 0).await;
+        self.assert_idle_within(IDLE).await
+    }
+
+    /// As [`World::assert_idle`], for calls that end by a timer.
+    pub async fn assert_idle_within(&mut self, limit: Duration) -> anyhow::Result<()> {
+        let gone = self.wait_counts_within(limit, 0, 0).await;
         for server in [&mut self.sip, &mut self.rtp, &mut self.control] {
             ensure!(server.alive(), "{} has ended", server.name);
             ensure!(!server.log().contains("panicked at"), "{} panicked", server.name);
@@ -237,10 +259,10 @@ async fn start_sip(scratch: &Scratch, options: &Options) -> anyhow::Result<Serve
     Server::start("sip-server", scratch.path(), &arguments).await
 }
 
-async fn start_rtp(scratch: &Scratch, options: &Options) -> anyhow::Result<Server> {
+async fn start_rtp(scratch: &Scratch, options: &Options, port: u16) -> anyhow::Result<Server> {
     let span = options.channels * 2;
     let first = free_ports(span)?;
-    let mut arguments = words("--http-port 0 --bind 127.0.0.1 --public-address 127.0.0.1");
+    let mut arguments = words(&format!("--http-port {port} --bind 127.0.0.1 --public-address 127.0.0.1"));
     arguments.extend(["--rtp-ports".to_owned(), format!("{first}-{}", first + span - 1)]);
     arguments.extend_from_slice(&options.rtp);
     Server::start("rtp-server", scratch.path(), &arguments).await

@@ -97,13 +97,13 @@ impl Dialog {
     }
 
     /// The next request in this dialog, without Via, Contact and body (RFC 3261 §12.2.1.1).
-    pub fn request(&mut self, method: Method) -> Request {
+    pub fn request(&mut self, method: &Method) -> Request {
         self.local_cseq += 1;
         self.request_numbered(method, self.local_cseq)
     }
 
     /// A request with the number of an earlier one: the ACK to a 2xx.
-    pub fn request_numbered(&self, method: Method, number: u32) -> Request {
+    pub fn request_numbered(&self, method: &Method, number: u32) -> Request {
         let mut uri = self.remote_target.clone();
         let mut routes = self.route_set.clone();
         let first = routes.first().and_then(|route| NameAddr::parse(route));
@@ -152,7 +152,7 @@ mod tests {
     fn callee_addresses_the_caller() {
         let invite = invite("Record-Route: <sip:p1;lr>, <sip:p2;lr>\r\n");
         let mut dialog = Dialog::uas(&invite, "lt", peer()).unwrap();
-        let bye = dialog.request(Method::Bye);
+        let bye = dialog.request(&Method::Bye);
         assert_eq!(bye.uri.to_string(), "sip:a@192.0.2.1:5070");
         assert_eq!(bye.headers.text(Name::To).unwrap(), "<sip:a@pbx.example>;tag=ft");
         assert_eq!(bye.headers.text(Name::From).unwrap(), "<sip:5@pbx.example>;tag=lt");
@@ -164,7 +164,7 @@ mod tests {
     fn strict_router_takes_the_request_uri() {
         let invite = invite("Record-Route: <sip:old.example>\r\n");
         let mut dialog = Dialog::uas(&invite, "lt", peer()).unwrap();
-        let bye = dialog.request(Method::Bye);
+        let bye = dialog.request(&Method::Bye);
         assert_eq!(bye.uri.to_string(), "sip:old.example");
         assert_eq!(bye.headers.list(Name::Route), ["<sip:a@192.0.2.1:5070>"]);
     }

@@ -14,7 +14,7 @@ use sha2::Sha256;
 use sha2::digest::Digest;
 
 pub use client::{Credentials, answer};
-pub use server::{DigestServer, Verdict};
+pub use server::{DigestServer, Offer, Verdict};
 
 /// A hash algorithm of the registry of RFC 7616 §6.1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -42,6 +42,16 @@ pub enum Verdict {
     Replayed,
 }
 
+/// Which algorithms a challenge offers, the preferred one first (RFC 8760 §2.4). Both are always verified.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Offer {
+    /// MD5 alone: many a phone gives up when it sees any other.
+    #[default]
+    Md5,
+    /// SHA-256, then MD5.
+    Sha256First,
+}
+
 /// Identifies one client's use of one nonce.
 type Usage = [u8; 16];
 
@@ -57,6 +67,7 @@ pub struct DigestServer {
     /// Nonces issued up to then may have been forgotten.
     forgotten: Option<u64>,
     capacity: usize,
+    offer: Offer,
 }
 
 impl DigestServer {
@@ -67,7 +78,13 @@ impl DigestServer {
         let key = block;
         let opaque = proof(&key, "opaque", 0);
         let (counted, ages) = (HashMap::new(), BTreeSet::new());
-        Self { key, opaque, counted, ages, forgotten: None, capacity: MAX_NONCES }
+        Self { key, opaque, counted, ages, forgotten: None, capacity: MAX_NONCES, offer: Offer::Sha256First }
+    }
+
+    /// The same with this offer.
+    #[must_use]
+    pub fn offering(self, offer: Offer) -> Self {
+        Self { offer, ..self }
     }
 
     /// The values of WWW-Authenticate or Proxy-Authenticate, the preferred one first; `now` in Unix seconds.
@@ -77,7 +94,7 @@ impl DigestServer {
 
     /// The same for a domain by its name, without SHA-256 when some of its users could not answer that.
     pub fn domain_challenges(&self, now: u64, domain: &Domain, stale: bool) -> Vec<String> {
-        if domain.is_md5_only() {
+        if self.offer == Offer::Md5 || domain.is_md5_only() {
             return vec![self.challenge(now, &domain.name, "MD5", stale)];
         }
         self.challenges(now, &domain.name, stale)
@@ -99,6 +116,12 @@ impl DigestServer {
             for fields in Fields::parse_all(&value).into_iter().filter(Fields::is_digest) {
                 let domain = fields.value("realm").and_then(|realm| directory.resolve(realm));
                 if let Some(domain) = domain {
+                    let named = fields
+                        .value("uri")
+                        .is_some_and(|uri| same_resource(uri, &request.uri) || names_domain(uri, domain, directory));
+                    if !named {
+                        return Verdict::Refused;
+                    }
                     return self.judge(now, request, &fields, domain).unwrap_or(Verdict::Refused);
                 }
                 verdict = Verdict::Refused;
@@ -123,7 +146,7 @@ impl DigestServer {
         let question = Question { algorithm, nonce, counted, cnonce, method: request.method.as_str(), uri };
         let expected = question.response(&ha1);
         let equal = expected.as_bytes().ct_eq(response.to_ascii_lowercase().as_bytes());
-        if !(bool::from(equal) && known && same_resource(uri, &request.uri)) {
+        if !(bool::from(equal) && known) {
             return None;
         }
         let Some(issued) = self.issued(now, realm, nonce) else { return Some(Verdict::Stale) };
@@ -205,6 +228,12 @@ fn ha1(domain: &Domain, user: &str, realm: &str, hash: Hash) -> (String, bool) {
         Some(Credential::Secret(secret)) => (hash.of(&[user, realm, secret]), true),
         Some(Credential::Ha1(_)) | None => (hash.of(&[user, realm, "no such user"]), false),
     }
+}
+
+/// The digest-uri is the domain itself, by any of its names: what clients write that do not look at their Request-URI.
+fn names_domain(uri: &str, domain: &Domain, directory: &Directory) -> bool {
+    let Some(uri) = Uri::parse(uri).filter(|uri| uri.user().is_empty()) else { return false };
+    directory.resolve(&uri.domain()).is_some_and(|found| found.name == domain.name)
 }
 
 /// Equal text, or equal user and host: phones leave out port and parameters, or add them.

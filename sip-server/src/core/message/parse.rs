@@ -29,22 +29,18 @@ pub struct Malformed {
 
 impl Malformed {
     /// Without a request.
-    pub(super) fn new(status: u16, reason: &'static str) -> Self {
+    pub(super) const fn new(status: u16, reason: &'static str) -> Self {
         Self { status, reason, request: None }
     }
-}
-
-const fn fault(status: u16, reason: &'static str) -> Malformed {
-    Malformed { status, reason, request: None }
 }
 
 /// Reads one datagram; without Content-Length the body goes to its end.
 pub fn parse_datagram(bytes: &Bytes) -> Result<Message, Malformed> {
     if bytes.len() > MAX_LENGTH {
-        return Err(fault(513, "Message Too Large"));
+        return Err(Malformed::new(513, "Message Too Large"));
     }
     let mut lines = Lines { bytes, at: line_ends(bytes) };
-    let first = lines.physical().ok_or(fault(400, "Empty message"))?;
+    let first = lines.physical().ok_or(Malformed::new(400, "Empty message"))?;
     let (start, start_fault) = read_start_line(&first);
     let (headers, header_fault) = read_headers(&mut lines);
     let (body, body_fault) = read_body(&headers, &bytes.slice(lines.at..));
@@ -60,21 +56,22 @@ pub fn parse_datagram(bytes: &Bytes) -> Result<Message, Malformed> {
 }
 
 /// The length of the message at the start of a stream, line ends before it included; `None` until its header fields
-/// are complete. The message is complete when that many bytes are there. After an error the stream is out of step.
+/// are complete. The message is complete when that many bytes are there. After an error the stream is
+/// out of step; [`parse_datagram`] of the same bytes then gives the request to answer, if there is one.
 pub fn frame_length(bytes: &[u8]) -> Result<Option<usize>, Malformed> {
     let start = line_ends(bytes);
     let Some(end) = head_end(&bytes[start..]).map(|end| start + end) else {
-        return if bytes.len() > MAX_LENGTH { Err(fault(513, "Message Too Large")) } else { Ok(None) };
+        return if bytes.len() > MAX_LENGTH { Err(Malformed::new(513, "Message Too Large")) } else { Ok(None) };
     };
     let head = Bytes::copy_from_slice(&bytes[start..end]);
     let mut lines = Lines { bytes: &head, at: 0 };
     lines.physical();
     let (headers, header_fault) = read_headers(&mut lines);
     header_fault.map_or(Ok(()), Err)?;
-    let length = content_length(&headers)?.ok_or(fault(400, "Missing Content-Length"))?;
+    let length = content_length(&headers)?.ok_or(Malformed::new(400, "Missing Content-Length"))?;
     match end.checked_add(length) {
         Some(total) if total - start <= MAX_LENGTH => Ok(Some(total)),
-        _ => Err(fault(513, "Message Too Large")),
+        _ => Err(Malformed::new(513, "Message Too Large")),
     }
 }
 
@@ -105,18 +102,18 @@ fn read_start_line(line: &Bytes) -> (Start, Option<Malformed>) {
     let mut words = text.split(' ');
     let (method, target, version, more) = (words.next(), words.next(), words.next(), words.next());
     let fault = match (version, more) {
-        _ if matches!(text, Cow::Owned(_)) => Some(fault(400, "Bad request line")),
+        _ if matches!(text, Cow::Owned(_)) => Some(Malformed::new(400, "Bad request line")),
         (Some(version), None) => check_version(version),
-        _ => Some(fault(400, "Bad request line")),
+        _ => Some(Malformed::new(400, "Bad request line")),
     };
     let method = method.unwrap_or_default();
-    let fault = fault.or((!is_token(method.as_bytes())).then_some(self::fault(400, "Bad method")));
+    let fault = fault.or((!is_token(method.as_bytes())).then_some(Malformed::new(400, "Bad method")));
     let target = target.unwrap_or_default();
     let (uri, fault) = match Uri::parse(target) {
         Some(uri) => (uri, fault),
         None => {
             let unreadable = Uri::Other { scheme: String::new(), rest: target.to_owned() };
-            (unreadable, fault.or(Some(self::fault(400, "Bad Request-URI"))))
+            (unreadable, fault.or(Some(Malformed::new(400, "Bad Request-URI"))))
         }
     };
     (Start::Request { method: Method::from(method), uri }, fault)
@@ -126,7 +123,7 @@ fn read_status_line(text: &str) -> (Start, Option<Malformed>) {
     let (version, rest) = text.split_once(' ').unwrap_or((text, ""));
     let (code, reason) = rest.split_once(' ').unwrap_or((rest, ""));
     let status = number(code).filter(|status| code.len() == 3 && (100..700).contains(status));
-    let bad_status = status.is_none().then_some(fault(400, "Bad status code"));
+    let bad_status = status.is_none().then_some(Malformed::new(400, "Bad status code"));
     let start = Start::Response { status: status.unwrap_or_default(), reason: reason.to_owned() };
     (start, check_version(version).or(bad_status))
 }
@@ -138,7 +135,7 @@ fn check_version(text: &str) -> Option<Malformed> {
     let is_version = |(major, minor): (&str, &str)| number::<u32>(major).is_some() && number::<u32>(minor).is_some();
     let named = text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("SIP/"));
     let other = named && text[4..].split_once('.').is_some_and(is_version);
-    Some(if other { fault(505, "Version Not Supported") } else { fault(400, "Bad request line") })
+    Some(if other { Malformed::new(505, "Version Not Supported") } else { Malformed::new(400, "Bad request line") })
 }
 
 /// All header fields that can be read, and what was wrong with the first that cannot.
@@ -150,15 +147,15 @@ fn read_headers(lines: &mut Lines<'_>) -> (Headers, Option<Malformed>) {
             return (headers, first_fault);
         }
         if headers.len() == MAX_HEADERS {
-            return (headers, first_fault.or(Some(fault(513, "Too many header fields"))));
+            return (headers, first_fault.or(Some(Malformed::new(513, "Too many header fields"))));
         }
         match read_field(&line) {
             Some((name, value)) => headers.push_raw(name, value),
-            None => first_fault = first_fault.or(Some(fault(400, "Bad header field"))),
+            None => first_fault = first_fault.or(Some(Malformed::new(400, "Bad header field"))),
         }
     }
     let cut = lines.bytes.last() != Some(&b'\n');
-    (headers, first_fault.or(cut.then_some(fault(400, "Message is cut off"))))
+    (headers, first_fault.or(cut.then_some(Malformed::new(400, "Message is cut off"))))
 }
 
 fn read_field(line: &Bytes) -> Option<(Bytes, Bytes)> {
@@ -171,7 +168,7 @@ fn read_body(headers: &Headers, rest: &Bytes) -> (Bytes, Option<Malformed>) {
     match content_length(headers) {
         Ok(None) => (rest.clone(), None),
         Ok(Some(length)) if length <= rest.len() => (rest.slice(..length), None),
-        Ok(Some(_)) => (rest.clone(), Some(fault(400, "Content-Length beyond the message"))),
+        Ok(Some(_)) => (rest.clone(), Some(Malformed::new(400, "Content-Length beyond the message"))),
         Err(fault) => (rest.clone(), Some(fault)),
     }
 }
@@ -182,9 +179,9 @@ fn content_length(headers: &Headers) -> Result<Option<usize>, Malformed> {
         return Ok(None);
     };
     if all.any(|other| other != first) {
-        return Err(fault(400, "Repeated Content-Length"));
+        return Err(Malformed::new(400, "Repeated Content-Length"));
     }
-    first.map(Some).ok_or(fault(400, "Bad Content-Length"))
+    first.map(Some).ok_or(Malformed::new(400, "Bad Content-Length"))
 }
 
 /// A response to it could be built and would be allowed (RFC 3261 §17.1.1.3: none to ACK).

@@ -6,9 +6,20 @@ use std::borrow::Cow;
 
 /// Text of one or more token characters.
 pub(super) fn is_token(text: &[u8]) -> bool {
-    let allowed = |byte: &u8| byte.is_ascii_alphanumeric() || b"-.!%*_+`'~".contains(byte);
-    !text.is_empty() && text.iter().all(allowed)
+    !text.is_empty() && text.iter().all(|byte| TOKEN[usize::from(*byte)])
 }
+
+/// Which bytes may stand in a token.
+const TOKEN: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0_u8;
+    while byte < 128 {
+        let mark = matches!(byte, b'-' | b'.' | b'!' | b'%' | b'*' | b'_' | b'+' | b'`' | b'\'' | b'~');
+        table[byte as usize] = mark || byte.is_ascii_alphanumeric();
+        byte += 1;
+    }
+    table
+};
 
 /// A number of nothing but digits; `None` when it does not fit.
 pub(super) fn number<T: std::str::FromStr>(text: &str) -> Option<T> {

@@ -2,6 +2,8 @@
 //!
 //! Nothing is resolved: a URI without port is not the one with the default port.
 
+use std::collections::BTreeMap;
+
 use super::uri::escaped;
 use super::{Params, Uri};
 
@@ -29,18 +31,24 @@ pub(super) fn matches(one: &Uri, other: &Uri) -> bool {
 }
 
 fn params_match(one: &Params, other: &Params) -> bool {
-    let decisive = |name: &str| DECISIVE.iter().any(|known| known.eq_ignore_ascii_case(name));
-    let agrees = |mine: &Params, theirs: &Params| {
-        mine.iter().all(|(name, value)| match theirs.iter().find(|(known, _)| same(name, known)) {
-            Some((_, found)) => same(value.unwrap_or_default(), found.unwrap_or_default()),
-            None => !decisive(name),
+    let (one, other) = (by_name(one), by_name(other));
+    let agrees = |mine: &BTreeMap<String, String>, theirs: &BTreeMap<String, String>| {
+        mine.iter().all(|(name, value)| match theirs.get(name) {
+            Some(found) => found == value,
+            None => !DECISIVE.contains(&name.as_str()),
         })
     };
-    agrees(one, other) && agrees(other, one)
+    agrees(&one, &other) && agrees(&other, &one)
 }
 
-fn same(one: &str, other: &str) -> bool {
-    normal(one).eq_ignore_ascii_case(&normal(other))
+/// Names and values without case; of a repeated name, the first.
+fn by_name(params: &Params) -> BTreeMap<String, String> {
+    let lower = |text: &str| normal(text).to_ascii_lowercase();
+    let mut all = BTreeMap::new();
+    for (name, value) in params.iter() {
+        all.entry(lower(name)).or_insert_with(|| lower(value.unwrap_or_default()));
+    }
+    all
 }
 
 fn sorted_headers(text: &str) -> Vec<(String, String)> {

@@ -9,7 +9,7 @@ use super::super::digest::Verdict;
 use super::super::message::{Malformed, Method, Name, Params, Request, Response};
 use super::super::transaction::Effect;
 use super::super::transport::Peer;
-use super::{Now, Output, Switch};
+use super::Switch;
 
 /// The methods that we take.
 pub(super) const ALLOW: &str = "INVITE, ACK, CANCEL, BYE, OPTIONS, REGISTER";
@@ -22,49 +22,56 @@ enum Admission {
 }
 
 impl Switch {
-    pub(super) fn handle_request(&mut self, now: Now, mut request: Request, peer: Peer, out: &mut Vec<Output>) {
+    pub(super) fn request_received(&mut self, mut request: Request, peer: Peer) {
         note_source(&mut request, peer);
         let absorbed = matches!(request.method, Method::Ack | Method::Cancel) || self.transactions.knows(&request);
         let admission = if absorbed {
             Admission::InDialog
         } else {
-            match self.admit(now, &request, peer) {
+            match self.admit(&request, peer) {
                 Ok(admission) => admission,
-                Err(response) => return self.refuse_statelessly(&request, *response, peer, out),
+                Err(response) => return self.refuse_statelessly(&request, *response, peer),
             }
         };
         let mut effects = Vec::new();
-        self.transactions.handle_request(now.instant, request, peer, &mut effects);
+        self.transactions.handle_request(self.now.instant, request, peer, &mut effects);
         let Admission::InDialog = admission else {
-            return self.admitted(now, admission, effects, out);
+            return self.admitted(&admission, effects);
         };
-        self.apply(now, effects, out);
+        self.apply(effects);
     }
 
-    fn admitted(&mut self, now: Now, admission: Admission, effects: Vec<Effect>, out: &mut Vec<Output>) {
+    fn admitted(&mut self, admission: &Admission, effects: Vec<Effect>) {
         for effect in effects {
             let Effect::Request { id, request, peer } = effect else {
-                self.apply(now, vec![effect], out);
+                self.apply(vec![effect]);
                 continue;
             };
-            match &admission {
+            match admission {
                 Admission::Register { domain, user } => {
                     let mut done = Vec::new();
-                    let response =
-                        self.registrar.handle_register(now.instant, now.unix, domain, user, &request, peer, &mut done);
+                    let response = self.registrar.handle_register(
+                        self.now.instant,
+                        self.now.unix,
+                        domain,
+                        user,
+                        &request,
+                        peer,
+                        &mut done,
+                    );
                     let response = self.dress(response);
-                    self.respond(now, id, &response, out);
-                    self.apply_registrar(now, done, out);
+                    self.respond(id, &response);
+                    self.apply_registrar(done);
                 }
                 Admission::Call { domain, authenticated } => {
-                    self.new_call(now, (id, request, peer), domain, *authenticated, out);
+                    self.new_call((id, request, peer), domain, *authenticated);
                 }
                 Admission::InDialog => {}
             }
         }
     }
 
-    fn admit(&mut self, now: Now, request: &Request, peer: Peer) -> Result<Admission, Box<Response>> {
+    fn admit(&mut self, request: &Request, peer: Peer) -> Result<Admission, Box<Response>> {
         if let Err(wrong) = request.validate() {
             return Err(Box::new(request.response(wrong.status, wrong.reason)));
         }
@@ -81,8 +88,8 @@ impl Switch {
             return self.admit_in_dialog(request);
         }
         match &request.method {
-            Method::Register => self.admit_register(now, request),
-            Method::Invite => self.admit_call(now, request, peer),
+            Method::Register => self.admit_register(request),
+            Method::Invite => self.admit_call(request, peer),
             Method::Options => {
                 let mut response = request.response(200, "OK");
                 response.headers.push(Name::Accept, "application/sdp");
@@ -107,14 +114,14 @@ impl Switch {
         }
     }
 
-    fn admit_register(&mut self, now: Now, request: &Request) -> Result<Admission, Box<Response>> {
+    fn admit_register(&mut self, request: &Request) -> Result<Admission, Box<Response>> {
         let to = request.headers.to().map(|to| to.uri);
         let hosts = [Some(&request.uri), to.as_ref()];
         let Some(domain) = hosts.into_iter().flatten().find_map(|uri| self.directory.resolve(&uri.domain())) else {
             return Err(Box::new(request.response(404, "Domain Not Served")));
         };
         let domain = domain.name.clone();
-        let user = self.authenticate(now, request, &domain)?;
+        let user = self.authenticate(request, &domain)?;
         let address_of_record = to.filter(|to| self.names(&to.domain(), &domain)).map(|to| to.user());
         if address_of_record.as_deref() != Some(&user) {
             return Err(Box::new(request.response(403, "Not Your Address")));
@@ -122,7 +129,7 @@ impl Switch {
         Ok(Admission::Register { domain, user })
     }
 
-    fn admit_call(&mut self, now: Now, request: &Request, peer: Peer) -> Result<Admission, Box<Response>> {
+    fn admit_call(&mut self, request: &Request, peer: Peer) -> Result<Admission, Box<Response>> {
         if self.legs.contains_key(&*request.headers.call_id().unwrap_or_default()) {
             return Err(Box::new(request.response(482, "Loop Detected")));
         }
@@ -140,7 +147,7 @@ impl Switch {
         if trusted || self.directory.trusts(&domain, source) {
             return Ok(Admission::Call { domain, authenticated: true });
         }
-        let user = self.authenticate(now, request, &domain)?;
+        let user = self.authenticate(request, &domain)?;
         let caller = from.filter(|from| self.names(&from.domain(), &domain)).map(|from| from.user());
         if caller.as_deref() != Some(&user) {
             return Err(Box::new(request.response(403, "Not Your Address")));
@@ -154,8 +161,8 @@ impl Switch {
     }
 
     /// The user whose secret the request proves, or the challenge.
-    fn authenticate(&mut self, now: Now, request: &Request, domain: &str) -> Result<String, Box<Response>> {
-        let verdict = self.digest.verify(now.unix, request, Name::Authorization, &self.directory);
+    fn authenticate(&mut self, request: &Request, domain: &str) -> Result<String, Box<Response>> {
+        let verdict = self.digest.verify(self.now.unix, request, Name::Authorization, &self.directory);
         let stale = match verdict {
             Verdict::Accepted { domain: proven, user } if proven == domain => return Ok(user),
             Verdict::Accepted { .. } | Verdict::Refused => {
@@ -167,7 +174,7 @@ impl Switch {
         self.counters.challenged += 1;
         let mut response = request.response(401, "Unauthorized");
         let challenges =
-            self.directory.resolve(domain).map(|domain| self.digest.domain_challenges(now.unix, domain, stale));
+            self.directory.resolve(domain).map(|domain| self.digest.domain_challenges(self.now.unix, domain, stale));
         for challenge in challenges.unwrap_or_default() {
             response.headers.push(Name::WwwAuthenticate, &challenge);
         }
@@ -175,7 +182,7 @@ impl Switch {
     }
 
     /// Answers what could not be read, if it can be answered at all.
-    pub(super) fn refuse_malformed(&mut self, malformed: &Malformed, peer: Peer, out: &mut Vec<Output>) {
+    pub(super) fn refuse_malformed(&mut self, malformed: &Malformed, peer: Peer) {
         let Some(request) = malformed.request.as_deref().filter(|request| request.method != Method::Ack) else {
             self.counters.dropped += 1;
             return;
@@ -183,10 +190,10 @@ impl Switch {
         let mut request = request.clone();
         note_source(&mut request, peer);
         let response = request.response(malformed.status, malformed.reason);
-        self.refuse_statelessly(&request, response, peer, out);
+        self.refuse_statelessly(&request, response, peer);
     }
 
-    fn refuse_statelessly(&mut self, request: &Request, response: Response, peer: Peer, out: &mut Vec<Output>) {
+    fn refuse_statelessly(&mut self, request: &Request, response: Response, peer: Peer) {
         if request.method == Method::Ack || request.headers.via().is_none() {
             self.counters.dropped += 1;
             return;
@@ -197,7 +204,7 @@ impl Switch {
             let tag = self.stateless_tag(request);
             response.headers.replace(Name::To, &to.with_tag(&tag).to_string());
         }
-        self.send(peer, response.to_bytes(), out);
+        self.send(peer, response.to_bytes());
     }
 
     fn stateless_tag(&self, request: &Request) -> String {

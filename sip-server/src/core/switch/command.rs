@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::super::message::{Method, Name};
 use super::super::sdp;
+use super::Switch;
 use super::leg::{Leg, Pending, State, Verdict};
-use super::{Now, Output, Switch};
 
 /// A request of control's.
 #[derive(Debug, Clone)]
@@ -94,8 +94,8 @@ impl Reply {
 }
 
 impl Switch {
-    /// Control asks something. A refusal has changed nothing.
-    pub fn handle_command(&mut self, now: Now, command: Command, out: &mut Vec<Output>) -> Result<Reply, Problem> {
+    /// Carries it out, or refuses it.
+    pub(super) fn asked(&mut self, command: Command) -> Result<Reply, Problem> {
         match command {
             Command::PutDomain(domain, body) => {
                 let created = self.directory.put(&domain, &body)?;
@@ -103,7 +103,7 @@ impl Switch {
                 if let Some(domain) = self.directory.resolve(&domain) {
                     self.registrar.retain_users(domain, &mut effects);
                 }
-                self.apply_registrar(now, effects, out);
+                self.apply_registrar(effects);
                 Ok(Reply::created(created))
             }
             Command::PatchDomain(domain, patch) => self.directory.patch(&domain, &patch).map(|()| Reply::done()),
@@ -114,23 +114,23 @@ impl Switch {
                 self.directory.remove_domain(&domain)?;
                 let mut effects = Vec::new();
                 self.registrar.remove_domain(&domain, &mut effects);
-                self.apply_registrar(now, effects, out);
+                self.apply_registrar(effects);
                 Ok(Reply::done())
             }
             Command::RemoveUser(domain, user) => {
                 self.directory.remove_user(&domain, &user)?;
                 let mut effects = Vec::new();
                 self.registrar.remove_user(&domain, &user, &mut effects);
-                self.apply_registrar(now, effects, out);
+                self.apply_registrar(effects);
                 Ok(Reply::done())
             }
-            Command::Originate(request) => self.originate(now, &request, out).map(|made| Reply::document(&made)),
-            Command::Act(action, act) => self.act(now, action, &act, out),
-            query => self.query(now, query),
+            Command::Originate(request) => self.originate(&request).map(|made| Reply::document(&made)),
+            Command::Act(action, act) => self.act(action, &act),
+            query => self.query(query),
         }
     }
 
-    fn query(&self, now: Now, query: Command) -> Result<Reply, Problem> {
+    fn query(&self, query: Command) -> Result<Reply, Problem> {
         match query {
             Command::ShowDomain(domain) => self.directory.domain_listing(&domain).map(|list| Reply::document(&list)),
             Command::CountRegistrations => {
@@ -140,8 +140,8 @@ impl Switch {
                 let found = self.directory.resolve(&domain);
                 let found = found.ok_or_else(|| Problem::not_found("Domain not found"))?;
                 Ok(Reply::document(&match user {
-                    Some(user) => self.registrar.user_report(now.instant, found, &user),
-                    None => self.registrar.domain_report(now.instant, found),
+                    Some(user) => self.registrar.user_report(self.now.instant, found, &user),
+                    None => self.registrar.domain_report(self.now.instant, found),
                 }))
             }
             Command::ListDialogs(full) => Ok(Reply::document(&self.list(full))),
@@ -163,7 +163,7 @@ impl Switch {
         List { count: legs.len(), counter: self.counters.dialogs, dialogs: legs.iter().map(show).collect() }
     }
 
-    fn act(&mut self, now: Now, action: Action, act: &Act, out: &mut Vec<Output>) -> Result<Reply, Problem> {
+    fn act(&mut self, action: Action, act: &Act) -> Result<Reply, Problem> {
         let forbidden = |text: &str| text.chars().any(|c| matches!(c, '\r' | '\n' | '\0'));
         let texts = [act.alertinfo.as_deref(), act.reason.as_deref()].into_iter().flatten();
         let mut texts = texts.chain(act.headers.iter().flat_map(|(name, value)| [name.as_str(), value.as_str()]));
@@ -172,15 +172,15 @@ impl Switch {
         }
         let mut leg = self.take(&act.callid).ok_or_else(|| Problem::not_found("no dialog of that callid"))?;
         let acted = match action {
-            Action::Ring => self.ring(now, &mut leg, act, out),
-            Action::Answer => self.answer(now, &mut leg, act, out),
-            Action::Ok => self.answer_offer(now, &mut leg, act, out),
-            Action::Invite => self.reinvite(now, &mut leg, act, out),
+            Action::Ring => self.ring(&mut leg, act),
+            Action::Answer => self.answer(&mut leg, act),
+            Action::Ok => self.answer_offer(&mut leg, act),
+            Action::Invite => self.reinvite(&mut leg, act),
             Action::Hangup => {
                 let document = leg.document.clone();
                 let code = act.code.unwrap_or(if leg.document.answered { 0 } else { 404 });
                 let reason = act.reason.clone().unwrap_or_default();
-                return self.hang_up_for_control(now, leg, (code, reason), out).map(|()| Reply::document(&document));
+                return self.hang_up_for_control(leg, (code, reason)).map(|()| Reply::document(&document));
             }
         };
         let document = leg.document.clone();
@@ -188,13 +188,7 @@ impl Switch {
         acted.map(|()| Reply::document(&document))
     }
 
-    fn hang_up_for_control(
-        &mut self,
-        now: Now,
-        leg: Leg,
-        (code, reason): (u16, String),
-        out: &mut Vec<Output>,
-    ) -> Result<(), Problem> {
+    fn hang_up_for_control(&mut self, leg: Leg, (code, reason): (u16, String)) -> Result<(), Problem> {
         if !(code == 0 || (300..700).contains(&code)) {
             self.keep(leg);
             return Err(Problem::bad_request("`code` must be 300 to 699"));
@@ -207,11 +201,11 @@ impl Switch {
             _ if reason.is_empty() => Verdict::new(code, phrase(code), cause),
             _ => Verdict::new(code, &reason, cause),
         };
-        self.hang_up(now, leg, verdict, out);
+        self.hang_up(leg, verdict);
         Ok(())
     }
 
-    fn ring(&mut self, now: Now, leg: &mut Leg, act: &Act, out: &mut Vec<Output>) -> Result<(), Problem> {
+    fn ring(&mut self, leg: &mut Leg, act: &Act) -> Result<(), Problem> {
         let State::Incoming { invite, give_up } = &mut leg.state else {
             return match leg.document.originator {
                 true => Err(Problem::conflict("an outbound call cannot be rung")),
@@ -221,7 +215,7 @@ impl Switch {
         if leg.document.ring {
             return Ok(());
         }
-        *give_up = now.instant + self.config.setup_timeout;
+        *give_up = self.now.instant + self.config.setup_timeout;
         let invite = invite.clone();
         let mut ringing = self.invite_response(leg, &invite.request, (180, "Ringing"), act.sdp.as_ref());
         if let Some(alert) = act.alertinfo.as_deref().filter(|alert| !alert.is_empty()) {
@@ -230,35 +224,35 @@ impl Switch {
         for (name, value) in &act.headers {
             ringing.headers.push_text(name, value);
         }
-        self.respond(now, invite.id, &ringing, out);
+        self.respond(invite.id, &ringing);
         leg.document.ring = true;
-        leg.document.epochs.ring = now.unix;
+        leg.document.epochs.ring = self.now.unix;
         leg.record(Event::Ringing);
         Ok(())
     }
 
-    fn answer(&mut self, now: Now, leg: &mut Leg, act: &Act, out: &mut Vec<Output>) -> Result<(), Problem> {
+    fn answer(&mut self, leg: &mut Leg, act: &Act) -> Result<(), Problem> {
         if let State::Incoming { invite, .. } = &leg.state {
             let invite: Pending = invite.clone();
             leg.document.sdp.us.clone_from(&act.sdp);
             leg.document.answered = true;
-            leg.document.epochs.answer = now.unix;
+            leg.document.epochs.answer = self.now.unix;
             leg.record(Event::Answered);
-            self.accept(now, leg, &invite, out);
+            self.accept(leg, &invite);
             return Ok(());
         }
         match &leg.state {
-            State::Acknowledging { .. } => self.answer_offer(now, leg, act, out),
+            State::Acknowledging { .. } => self.answer_offer(leg, act),
             _ if leg.document.originator => Err(Problem::conflict("an outbound call is answered by its callee")),
             _ => Ok(()),
         }
     }
 
-    fn answer_offer(&mut self, now: Now, leg: &mut Leg, act: &Act, out: &mut Vec<Output>) -> Result<(), Problem> {
+    fn answer_offer(&mut self, leg: &mut Leg, act: &Act) -> Result<(), Problem> {
         if let State::Acknowledging { number, .. } = leg.state {
             leg.document.sdp.us.clone_from(&act.sdp);
-            self.acknowledge(leg, number, act.sdp.as_ref(), out);
-            self.confirmed(now, leg);
+            self.acknowledge(leg, number, act.sdp.as_ref());
+            self.confirmed(leg);
             return Ok(());
         }
         let offer = leg.offer.take().ok_or_else(|| Problem::conflict("no re-INVITE waits for an answer"))?;
@@ -266,16 +260,16 @@ impl Switch {
         if act.sdp.is_some() {
             leg.document.sdp.us.clone_from(&act.sdp);
         }
-        self.accept(now, leg, &offer, out);
+        self.accept(leg, &offer);
         Ok(())
     }
 
-    fn reinvite(&mut self, now: Now, leg: &mut Leg, act: &Act, out: &mut Vec<Output>) -> Result<(), Problem> {
+    fn reinvite(&mut self, leg: &mut Leg, act: &Act) -> Result<(), Problem> {
         let free = matches!(leg.state, State::Confirmed) && leg.reinvite.is_none() && leg.offer.is_none();
         if !free {
             return Err(Problem::conflict("the call is not established, or another INVITE is in progress"));
         }
-        let mut invite = leg.dialog.request(Method::Invite);
+        let mut invite = leg.dialog.request(&Method::Invite);
         let user = if leg.document.originator { &leg.document.from } else { &leg.document.to };
         invite.headers.push(Name::Contact, &self.contact(user, leg.dialog.peer.transport));
         invite.headers.push(Name::Allow, super::admission::ALLOW);
@@ -285,7 +279,7 @@ impl Switch {
             leg.document.sdp.us.clone_from(&act.sdp);
         }
         let purpose = super::Purpose::Leg(leg.dialog.call_id.as_str().into());
-        leg.reinvite = Some(self.send_request(now, invite, leg.dialog.peer, purpose, out));
+        leg.reinvite = Some(self.send_request(invite, leg.dialog.peer, purpose));
         Ok(())
     }
 }

@@ -13,9 +13,9 @@ use super::super::message::{Headers, Method, Name, Request, Response};
 use super::super::sdp;
 use super::super::transaction::ServerId;
 use super::super::transport::Peer;
+use super::Switch;
 use super::admission::no_such_call;
 use super::leg::{Leg, Pending, State, Verdict};
-use super::{Now, Output, Switch};
 
 /// How long control may take to answer a re-INVITE.
 const REINVITE_PATIENCE: Duration = Duration::from_secs(10);
@@ -24,18 +24,16 @@ impl Switch {
     /// A call comes in from somebody who may call.
     pub(super) fn new_call(
         &mut self,
-        now: Now,
         (id, request, peer): (ServerId, Request, Peer),
         domain: &str,
         authenticated: bool,
-        out: &mut Vec<Output>,
     ) {
         let tag = self.token();
         let Some(dialog) = Dialog::uas(&request, &tag, peer) else {
             let response = self.dress(request.response(400, "Bad From or To"));
-            return self.respond(now, id, &response, out);
+            return self.respond(id, &response);
         };
-        self.respond(now, id, &request.response(100, "Trying"), out);
+        self.respond(id, &request.response(100, "Trying"));
         self.counters.dialogs += 1;
         let headers = &request.headers;
         let document = api::Dialog {
@@ -48,70 +46,64 @@ impl Switch {
             authenticated,
             headers: identity_headers(headers),
             sdp: api::dialog::SdpPair { them: body_sdp(headers, &request.body), us: None },
-            epochs: api::dialog::Epochs { start: now.unix, ..Default::default() },
+            epochs: api::dialog::Epochs { start: self.now.unix, ..Default::default() },
             ..Default::default()
         };
-        let give_up = now.instant + self.config.setup_timeout;
+        let give_up = self.now.instant + self.config.setup_timeout;
         let callid: Arc<str> = dialog.call_id.as_str().into();
         let mut leg = Leg::new(dialog, State::Incoming { invite: Pending { id, request }, give_up }, document);
         leg.document.hold = leg.document.sdp.them.as_ref().is_some_and(sdp::is_hold);
         leg.control = self.directory.resolve(domain).map(|domain| domain.control.clone());
         leg.heard_from(peer);
         self.servers.insert(id, callid);
-        self.report(&mut leg, Event::New, out);
+        self.report(&mut leg, Event::New);
         self.keep(leg);
     }
 
     /// A request inside a dialog.
-    pub(super) fn in_dialog(&mut self, now: Now, id: ServerId, request: Request, peer: Peer, out: &mut Vec<Output>) {
+    pub(super) fn in_dialog(&mut self, id: ServerId, request: Request, peer: Peer) {
         let call_id = request.headers.call_id().unwrap_or_default().into_owned();
-        let leg = self.take(&call_id).map(|leg| if leg.dialog.owns(&request) { Ok(leg) } else { Err(leg) });
-        let mut leg = match leg {
-            Some(Ok(leg)) => leg,
-            stranger => {
-                if let Some(Err(leg)) = stranger {
-                    self.keep(leg);
-                }
-                let response = self.dress(no_such_call(&request));
-                return self.respond(now, id, &response, out);
-            }
+        let ours = self.legs.get(&*call_id).is_some_and(|leg| leg.dialog.owns(&request));
+        let Some(mut leg) = ours.then(|| self.take(&call_id)).flatten() else {
+            let response = self.dress(no_such_call(&request));
+            return self.respond(id, &response);
         };
         let number = request.headers.cseq().map_or(0, |cseq| cseq.number);
         if leg.dialog.advance(number) == Sequence::Stale {
             let response = self.dress(request.response(500, "CSeq Out Of Order"));
-            self.respond(now, id, &response, out);
+            self.respond(id, &response);
             return self.keep(leg);
         }
         leg.heard_from(peer);
         match request.method {
-            Method::Bye => self.bye_received(now, id, &request, leg, out),
-            Method::Invite => self.reinvited(now, Pending { id, request }, leg, out),
+            Method::Bye => self.bye_received(id, &request, leg),
+            Method::Invite => self.reinvited(Pending { id, request }, leg),
             _ => {
                 let response = self.dress(request.response(200, "OK"));
-                self.respond(now, id, &response, out);
+                self.respond(id, &response);
                 self.keep(leg);
             }
         }
     }
 
-    fn bye_received(&mut self, now: Now, id: ServerId, bye: &Request, mut leg: Leg, out: &mut Vec<Output>) {
+    fn bye_received(&mut self, id: ServerId, bye: &Request, mut leg: Leg) {
         let response = self.dress(bye.response(200, "OK"));
-        self.respond(now, id, &response, out);
+        self.respond(id, &response);
         let terminated = Verdict::new(487, "Request Terminated", "the peer hung up before the answer");
         if let Some(offer) = leg.offer.take() {
             let response = self.dress(offer.request.response(487, "Request Terminated"));
-            self.respond(now, offer.id, &response, out);
+            self.respond(offer.id, &response);
         }
         if matches!(leg.state, State::Incoming { .. }) {
-            self.refuse(now, &mut leg, &terminated, out);
-            return self.finish(now, leg, terminated, out);
+            self.refuse(&mut leg, &terminated);
+            return self.finish(leg, terminated);
         }
         let reason = bye.headers.text(Name::Reason).map(|reason| format!(" ({reason})")).unwrap_or_default();
         let verdict = leg.verdict.take().unwrap_or_else(|| Verdict::normal(format!("the peer hung up{reason}")));
-        self.finish(now, leg, verdict, out);
+        self.finish(leg, verdict);
     }
 
-    fn reinvited(&mut self, now: Now, invite: Pending, mut leg: Leg, out: &mut Vec<Output>) {
+    fn reinvited(&mut self, invite: Pending, mut leg: Leg) {
         let refusal = match (&leg.state, leg.reinvite, &leg.offer) {
             (State::Confirmed, None, None) => None,
             (State::Confirmed, Some(_), _) => Some((491, "Request Pending")),
@@ -122,10 +114,10 @@ impl Switch {
             if status == 500 {
                 response.headers.push(Name::RetryAfter, "3");
             }
-            self.respond(now, invite.id, &response, out);
+            self.respond(invite.id, &response);
             return self.keep(leg);
         }
-        self.respond(now, invite.id, &invite.request.response(100, "Trying"), out);
+        self.respond(invite.id, &invite.request.response(100, "Trying"));
         let headers = &invite.request.headers;
         leg.dialog.refresh_target(headers.name_addrs(Name::Contact));
         leg.document.sdp.them = body_sdp(headers, &invite.request.body);
@@ -134,13 +126,13 @@ impl Switch {
         }
         self.servers.insert(invite.id, leg.dialog.call_id.as_str().into());
         leg.offer = Some(invite);
-        leg.offer_due = Some(now.instant + REINVITE_PATIENCE);
-        self.report(&mut leg, Event::Reinvite, out);
+        leg.offer_due = Some(self.now.instant + REINVITE_PATIENCE);
+        self.report(&mut leg, Event::Reinvite);
         self.keep(leg);
     }
 
     /// An ACK that no transaction took: the one to a 2xx of ours.
-    pub(super) fn ack(&mut self, now: Now, request: &Request, peer: Peer, out: &mut Vec<Output>) {
+    pub(super) fn ack(&mut self, request: &Request, peer: Peer) {
         let call_id = request.headers.call_id().unwrap_or_default().into_owned();
         let Some(mut leg) = self.take(&call_id) else {
             self.counters.dropped += 1;
@@ -157,25 +149,25 @@ impl Switch {
             leg.document.hold = sdp::is_hold(&answer);
             leg.document.sdp.them = Some(answer);
         }
-        self.confirmed(now, &mut leg);
+        self.confirmed(&mut leg);
         if let Some(verdict) = leg.verdict.take() {
-            return self.bye(now, leg, verdict, out);
+            return self.bye(leg, verdict);
         }
-        self.report(&mut leg, Event::Ack, out);
+        self.report(&mut leg, Event::Ack);
         self.keep(leg);
     }
 
     /// The call is established: from now on the peer is asked at times whether it is still there.
-    pub(super) fn confirmed(&mut self, now: Now, leg: &mut Leg) {
+    pub(super) fn confirmed(&mut self, leg: &mut Leg) {
         leg.state = State::Confirmed;
-        leg.next_ping = Some(now.instant + self.config.dialog_ping);
+        leg.next_ping = Some(self.now.instant + self.config.dialog_ping);
     }
 
     /// The peer takes its INVITE back (RFC 3261 §9.2).
-    pub(super) fn cancelled(&mut self, now: Now, invite: ServerId, cancel: &Request, out: &mut Vec<Output>) {
+    pub(super) fn cancelled(&mut self, invite: ServerId, cancel: &Request) {
         let Some(mut leg) = self.servers.get(&invite).cloned().and_then(|callid| self.take(&callid)) else { return };
         if leg.offer.as_ref().is_some_and(|offer| offer.id == invite) {
-            self.refuse_offer(now, &mut leg, (487, "Request Terminated"), out);
+            self.refuse_offer(&mut leg, (487, "Request Terminated"));
             return self.keep(leg);
         }
         if !matches!(&leg.state, State::Incoming { invite: waiting, .. } if waiting.id == invite) {
@@ -183,28 +175,28 @@ impl Switch {
         }
         let reason = cancel.headers.text(Name::Reason).map(|reason| format!(" ({reason})")).unwrap_or_default();
         let verdict = Verdict::new(487, "Request Terminated", format!("the caller cancelled{reason}"));
-        self.refuse(now, &mut leg, &verdict, out);
-        self.finish(now, leg, verdict, out);
+        self.refuse(&mut leg, &verdict);
+        self.finish(leg, verdict);
     }
 
     /// Sends the final refusal of an unanswered inbound call.
-    pub(super) fn refuse(&mut self, now: Now, leg: &mut Leg, verdict: &Verdict, out: &mut Vec<Output>) {
+    pub(super) fn refuse(&mut self, leg: &mut Leg, verdict: &Verdict) {
         let State::Incoming { invite, .. } = &leg.state else { return };
         let (code, reason) = (verdict.error.code, verdict.error.status.as_str());
         let mut response = self.dress(invite.request.response(code, reason));
         response.headers.replace(Name::To, &leg.dialog.local.to_string());
         response.headers.push(Name::Reason, &format!("SIP;cause={code};text=\"{}\"", quote(&verdict.cause)));
         let id = invite.id;
-        self.respond(now, id, &response, out);
+        self.respond(id, &response);
     }
 
     /// Sends the final refusal of a re-INVITE; the call goes on as it was (RFC 3261 §14.2).
-    pub(super) fn refuse_offer(&mut self, now: Now, leg: &mut Leg, (code, reason): (u16, &str), out: &mut Vec<Output>) {
+    pub(super) fn refuse_offer(&mut self, leg: &mut Leg, (code, reason): (u16, &str)) {
         leg.offer_due = None;
         let Some(offer) = leg.offer.take() else { return };
         let mut response = self.dress(offer.request.response(code, reason));
         response.headers.replace(Name::To, &leg.dialog.local.to_string());
-        self.respond(now, offer.id, &response, out);
+        self.respond(offer.id, &response);
     }
 
     /// A response to the peer's INVITE, with our Contact and the session that control gave.
@@ -230,54 +222,54 @@ impl Switch {
     }
 
     /// Sends the 2xx and repeats it until its ACK comes (RFC 3261 §13.3.1.4).
-    pub(super) fn accept(&mut self, now: Now, leg: &mut Leg, invite: &Pending, out: &mut Vec<Output>) {
+    pub(super) fn accept(&mut self, leg: &mut Leg, invite: &Pending) {
         let ok = self.invite_response(leg, &invite.request, (200, "OK"), leg.document.sdp.us.as_ref());
-        self.respond(now, invite.id, &ok, out);
+        self.respond(invite.id, &ok);
         let timers = self.config.timers;
         leg.state = State::Answering {
             invite: invite.id,
             number: invite.request.headers.cseq().map_or(0, |cseq| cseq.number),
             ok,
-            again: now.instant + timers.t1,
+            again: self.now.instant + timers.t1,
             interval: timers.t1,
-            give_up: now.instant + 64 * timers.t1,
+            give_up: self.now.instant + 64 * timers.t1,
         };
     }
 
     /// A deadline of a leg has passed.
-    pub(super) fn leg_due(&mut self, now: Now, mut leg: Leg, out: &mut Vec<Output>) {
-        if leg.offer_due.is_some_and(|due| due <= now.instant) {
-            self.refuse_offer(now, &mut leg, (503, "Control Did Not Answer"), out);
+    pub(super) fn leg_due(&mut self, mut leg: Leg) {
+        if leg.offer_due.is_some_and(|due| due <= self.now.instant) {
+            self.refuse_offer(&mut leg, (503, "Control Did Not Answer"));
         }
         let t2 = self.config.timers.t2;
         match &mut leg.state {
-            State::Incoming { give_up, .. } if *give_up <= now.instant => {
+            State::Incoming { give_up, .. } if *give_up <= self.now.instant => {
                 let verdict = Verdict::new(480, "Temporarily Unavailable", "nobody answered in time");
-                self.refuse(now, &mut leg, &verdict, out);
-                return self.finish(now, leg, verdict, out);
+                self.refuse(&mut leg, &verdict);
+                return self.finish(leg, verdict);
             }
-            State::Answering { give_up, .. } if *give_up <= now.instant => {
+            State::Answering { give_up, .. } if *give_up <= self.now.instant => {
                 let verdict = Verdict::new(408, "Request Timeout", "our 200 was never acknowledged");
-                return self.bye(now, leg, verdict, out);
+                return self.bye(leg, verdict);
             }
-            State::Answering { invite, ok, again, interval, .. } if *again <= now.instant => {
+            State::Answering { invite, ok, again, interval, .. } if *again <= self.now.instant => {
                 *interval = (*interval * 2).min(t2);
-                *again = now.instant + *interval;
+                *again = self.now.instant + *interval;
                 let (id, ok) = (*invite, ok.clone());
-                self.respond(now, id, &ok, out);
+                self.respond(id, &ok);
             }
-            State::Calling { give_up, .. } if *give_up <= now.instant => {
+            State::Calling { give_up, .. } if *give_up <= self.now.instant => {
                 let verdict = Verdict::new(480, "Temporarily Unavailable", "nobody answered in time");
-                return self.hang_up(now, leg, verdict, out);
+                return self.hang_up(leg, verdict);
             }
-            State::Acknowledging { give_up, number } if *give_up <= now.instant => {
+            State::Acknowledging { give_up, number } if *give_up <= self.now.instant => {
                 let number = *number;
-                self.acknowledge(&mut leg, number, None, out);
+                self.acknowledge(&mut leg, number, None);
                 let verdict = Verdict::new(408, "Request Timeout", "control gave no answer to the peer's offer");
-                return self.bye(now, leg, verdict, out);
+                return self.bye(leg, verdict);
             }
-            State::Confirmed if leg.next_ping.is_some_and(|due| due <= now.instant) => {
-                self.check_peer(now, &mut leg, out);
+            State::Confirmed if leg.next_ping.is_some_and(|due| due <= self.now.instant) => {
+                self.check_peer(&mut leg);
             }
             _ => {}
         }

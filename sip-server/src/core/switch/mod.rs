@@ -17,6 +17,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use api::Problem;
 use api::dialog::Event;
 use bytes::Bytes;
 use ipnet::IpNet;
@@ -26,7 +27,7 @@ use rand::{RngExt, SeedableRng};
 pub use command::{Action, Command, Reply};
 
 use self::leg::{Leg, Verdict};
-use super::digest::DigestServer;
+use super::digest::{DigestServer, Offer};
 use super::directory::Directory;
 use super::message::{Host, Message, Name, Request, Response, Uri, parse_datagram};
 use super::registrar::{PingId, Registrar, RegistrarConfig, RegistrarEffect};
@@ -59,6 +60,8 @@ pub struct Config {
     pub dialog_ping: Duration,
     /// Networks whose calls are not challenged.
     pub trust: Vec<IpNet>,
+    /// Which digest algorithms a challenge offers.
+    pub digest: Offer,
     /// Most legs at once.
     pub max_legs: usize,
 }
@@ -74,6 +77,7 @@ impl Config {
             claim_timeout: Duration::from_secs(4),
             dialog_ping: Duration::from_secs(20),
             trust: Vec::new(),
+            digest: Offer::default(),
             max_legs: 100_000,
         }
     }
@@ -164,11 +168,15 @@ pub struct Switch {
     registrar: Registrar,
     digest: DigestServer,
     counters: Counters,
+    /// The clocks, as read for the entrance that we are in.
+    now: Now,
+    /// What the entrance that we are in has to do.
+    out: Vec<Output>,
 }
 
 impl Switch {
     /// A server with nothing in it. All its randomness comes from the seed.
-    pub fn new(config: Config, seed: [u8; 32]) -> Self {
+    pub fn new(config: Config, now: Now, seed: [u8; 32]) -> Self {
         let mut rng = StdRng::from_seed(seed);
         Self {
             secret: rng.random(),
@@ -179,8 +187,10 @@ impl Switch {
             deadlines: BTreeSet::new(),
             directory: Directory::default(),
             registrar: Registrar::new(config.registrar),
-            digest: DigestServer::new(rng.random()),
+            digest: DigestServer::new(rng.random()).offering(config.digest),
             counters: Counters::default(),
+            now,
+            out: Vec::new(),
             config,
             rng,
         }
@@ -188,20 +198,61 @@ impl Switch {
 
     /// A message came in, from a datagram or framed out of a stream.
     pub fn handle_message(&mut self, now: Now, bytes: &Bytes, peer: Peer, out: &mut Vec<Output>) {
-        self.counters.received += 1;
-        match parse_datagram(bytes) {
-            Ok(Message::Request(request)) => self.handle_request(now, request, peer, out),
-            Ok(Message::Response(response)) => {
-                let mut effects = Vec::new();
-                self.transactions.handle_response(now.instant, response, peer, &mut effects);
-                self.apply(now, effects, out);
-            }
-            Err(malformed) => self.refuse_malformed(&malformed, peer, out),
-        }
+        self.now = now;
+        self.received(bytes, peer);
+        out.append(&mut self.out);
+    }
+
+    /// Control asks something. A refusal has changed nothing.
+    pub fn handle_command(&mut self, now: Now, command: Command, out: &mut Vec<Output>) -> Result<Reply, Problem> {
+        self.now = now;
+        let answer = self.asked(command);
+        out.append(&mut self.out);
+        answer
     }
 
     /// The addresses of a host that was looked up; none if there are none.
     pub fn handle_lookup(&mut self, now: Now, host: &str, addresses: &[IpAddr], out: &mut Vec<Output>) {
+        self.now = now;
+        self.looked_up(host, addresses);
+        out.append(&mut self.out);
+    }
+
+    /// Nothing can be sent there.
+    pub fn handle_unreachable(&mut self, now: Now, peer: Peer, out: &mut Vec<Output>) {
+        self.now = now;
+        self.unreachable(peer);
+        out.append(&mut self.out);
+    }
+
+    /// A callback was given up on.
+    pub fn handle_undelivered(&mut self, now: Now, resource: &Resource, out: &mut Vec<Output>) {
+        self.now = now;
+        self.given_up(resource);
+        out.append(&mut self.out);
+    }
+
+    /// Something may be due.
+    pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Output>) {
+        self.now = now;
+        self.due();
+        out.append(&mut self.out);
+    }
+
+    fn received(&mut self, bytes: &Bytes, peer: Peer) {
+        self.counters.received += 1;
+        match parse_datagram(bytes) {
+            Ok(Message::Request(request)) => self.request_received(request, peer),
+            Ok(Message::Response(response)) => {
+                let mut effects = Vec::new();
+                self.transactions.handle_response(self.now.instant, response, peer, &mut effects);
+                self.apply(effects);
+            }
+            Err(malformed) => self.refuse_malformed(&malformed, peer),
+        }
+    }
+
+    fn looked_up(&mut self, host: &str, addresses: &[IpAddr]) {
         let mut waiting: Vec<Arc<str>> = self
             .legs
             .iter()
@@ -210,42 +261,39 @@ impl Switch {
             .collect();
         waiting.sort();
         for id in waiting {
-            self.resolved(now, &id, addresses.first().copied(), out);
+            self.resolved(&id, addresses.first().copied());
         }
     }
 
-    /// Nothing can be sent there.
-    pub fn handle_unreachable(&mut self, now: Now, peer: Peer, out: &mut Vec<Output>) {
+    fn unreachable(&mut self, peer: Peer) {
         let mut effects = Vec::new();
-        self.transactions.handle_transport_failure(now.instant, peer, &mut effects);
-        self.apply(now, effects, out);
+        self.transactions.handle_transport_failure(self.now.instant, peer, &mut effects);
+        self.apply(effects);
     }
 
-    /// A callback was given up on.
-    pub fn handle_undelivered(&mut self, now: Now, resource: &Resource, out: &mut Vec<Output>) {
+    fn given_up(&mut self, resource: &Resource) {
         let Resource::Dialog(callid) = resource else { return };
         let Some(mut leg) = self.take(callid) else { return };
         let unclaimed = matches!(leg.state, leg::State::Incoming { .. }) && !leg.document.ring;
         if unclaimed {
             let verdict = Verdict::new(480, "Temporarily Unavailable", "control did not take the call");
-            self.refuse(now, &mut leg, &verdict, out);
-            return self.finish(now, leg, verdict, out);
+            self.refuse(&mut leg, &verdict);
+            return self.finish(leg, verdict);
         }
         self.keep(leg);
     }
 
-    /// Something may be due.
-    pub fn handle_timeout(&mut self, now: Now, out: &mut Vec<Output>) {
+    fn due(&mut self) {
         let mut effects = Vec::new();
-        self.transactions.handle_timeout(now.instant, &mut effects);
-        self.apply(now, effects, out);
+        self.transactions.handle_timeout(self.now.instant, &mut effects);
+        self.apply(effects);
         let mut pings = Vec::new();
-        self.registrar.handle_timeout(now.instant, now.unix, &mut pings);
-        self.apply_registrar(now, pings, out);
-        while let Some((due, id)) = self.deadlines.first().cloned().filter(|(due, _)| *due <= now.instant) {
+        self.registrar.handle_timeout(self.now.instant, self.now.unix, &mut pings);
+        self.apply_registrar(pings);
+        while let Some((due, id)) = self.deadlines.first().cloned().filter(|(due, _)| *due <= self.now.instant) {
             self.deadlines.remove(&(due, id.clone()));
             if let Some(leg) = self.legs.remove(&id) {
-                self.leg_due(now, leg, out);
+                self.leg_due(leg);
             }
         }
     }
@@ -263,7 +311,7 @@ impl Switch {
 
     /// Nothing is going on: no transaction, no leg.
     pub fn is_idle(&self) -> bool {
-        self.transactions.len() == 0 && self.legs.is_empty() && self.servers.is_empty() && self.purposes.is_empty()
+        self.transactions.is_empty() && self.legs.is_empty() && self.servers.is_empty() && self.purposes.is_empty()
     }
 
     /// How many transactions and legs there are.
@@ -271,15 +319,15 @@ impl Switch {
         (self.transactions.len(), self.legs.len())
     }
 
-    fn apply(&mut self, now: Now, effects: Vec<Effect>, out: &mut Vec<Output>) {
+    fn apply(&mut self, effects: Vec<Effect>) {
         for effect in effects {
             match effect {
-                Effect::Send { peer, bytes } => self.send(peer, bytes, out),
-                Effect::Request { id, request, peer } => self.in_dialog(now, id, request, peer, out),
-                Effect::Ack { request, peer } => self.ack(now, &request, peer, out),
-                Effect::Cancel { invite, request, .. } => self.cancelled(now, invite, &request, out),
-                Effect::Response { id, response, peer } => self.response(now, id, &response, peer, out),
-                Effect::Failed { id, failure } => self.failed(now, id, failure, out),
+                Effect::Send { peer, bytes } => self.send(peer, bytes),
+                Effect::Request { id, request, peer } => self.in_dialog(id, request, peer),
+                Effect::Ack { request, peer } => self.ack(&request, peer),
+                Effect::Cancel { invite, request, .. } => self.cancelled(invite, &request),
+                Effect::Response { id, response, peer } => self.response(id, &response, peer),
+                Effect::Failed { id, failure } => self.failed(id, failure),
                 Effect::ServerEnded { id } => {
                     self.servers.remove(&id);
                 }
@@ -287,22 +335,22 @@ impl Switch {
         }
     }
 
-    fn apply_registrar(&mut self, now: Now, effects: Vec<RegistrarEffect>, out: &mut Vec<Output>) {
+    fn apply_registrar(&mut self, effects: Vec<RegistrarEffect>) {
         for effect in effects {
             match effect {
-                RegistrarEffect::Ping { id, to, aor, peer } => self.ping(now, id, to, &aor, peer, out),
+                RegistrarEffect::Ping { id, to, aor, peer } => self.ping(id, to, &aor, peer),
                 RegistrarEffect::Registered { domain, user, document } => {
                     self.counters.registered += 1;
-                    self.report_registration(&domain, &user, serde_json::to_vec(&document).ok(), out);
+                    self.report_registration(&domain, &user, serde_json::to_vec(&document).ok());
                 }
-                RegistrarEffect::Removed { domain, user } => self.report_registration(&domain, &user, None, out),
+                RegistrarEffect::Removed { domain, user } => self.report_registration(&domain, &user, None),
             }
         }
     }
 
-    fn report_registration(&self, domain: &str, user: &str, body: Option<Vec<u8>>, out: &mut Vec<Output>) {
+    fn report_registration(&mut self, domain: &str, user: &str, body: Option<Vec<u8>>) {
         let Some(control) = self.directory.resolve(domain).map(|domain| domain.control.as_str()) else { return };
-        out.push(Output::Notify(Notification {
+        self.out.push(Output::Notify(Notification {
             resource: Resource::Registration(format!("{user}@{domain}")),
             url: format!("{}/reg/{}/{}", control.trim_end_matches('/'), escape(domain), escape(user)),
             body: body.map(Bytes::from),
@@ -310,7 +358,7 @@ impl Switch {
         }));
     }
 
-    fn ping(&mut self, now: Now, id: PingId, to: Uri, aor: &str, peer: Peer, out: &mut Vec<Output>) {
+    fn ping(&mut self, id: PingId, to: Uri, aor: &str, peer: Peer) {
         let mut request = Request::new(super::message::Method::Options, to);
         let tag = self.token();
         let call_id = self.token() + &self.token();
@@ -321,35 +369,28 @@ impl Switch {
         headers.push(Name::CallId, &call_id);
         headers.push(Name::CSeq, "1 OPTIONS");
         headers.push(Name::Contact, &self.contact("", peer.transport));
-        self.send_request(now, request, peer, Purpose::Ping(id), out);
+        self.send_request(request, peer, Purpose::Ping(id));
     }
 
     /// Sends a request in a transaction of its own, with a Via of ours.
-    fn send_request(
-        &mut self,
-        now: Now,
-        mut request: Request,
-        peer: Peer,
-        purpose: Purpose,
-        out: &mut Vec<Output>,
-    ) -> ClientId {
+    fn send_request(&mut self, mut request: Request, peer: Peer, purpose: Purpose) -> ClientId {
         request.headers.push_front(Name::Via, &self.via(peer.transport));
         let mut effects = Vec::new();
-        let id = self.transactions.send(now.instant, request, peer, &mut effects);
+        let id = self.transactions.send(self.now.instant, request, peer, &mut effects);
         self.purposes.insert(id, purpose);
-        self.apply(now, effects, out);
+        self.apply(effects);
         id
     }
 
-    fn send(&mut self, peer: Peer, bytes: Bytes, out: &mut Vec<Output>) {
+    fn send(&mut self, peer: Peer, bytes: Bytes) {
         self.counters.sent += 1;
-        out.push(Output::Send { peer, bytes });
+        self.out.push(Output::Send { peer, bytes });
     }
 
-    fn respond(&mut self, now: Now, id: super::transaction::ServerId, response: &Response, out: &mut Vec<Output>) {
+    fn respond(&mut self, id: super::transaction::ServerId, response: &Response) {
         let mut effects = Vec::new();
-        self.transactions.respond(now.instant, id, response, &mut effects);
-        self.apply(now, effects, out);
+        self.transactions.respond(self.now.instant, id, response, &mut effects);
+        self.apply(effects);
     }
 
     /// Puts a leg back, with its deadline.
@@ -371,21 +412,21 @@ impl Switch {
     }
 
     /// Reports the one end of a leg. The leg is gone afterwards.
-    fn finish(&mut self, now: Now, mut leg: Leg, verdict: Verdict, out: &mut Vec<Output>) {
+    fn finish(&mut self, mut leg: Leg, verdict: Verdict) {
         leg.document.hangup = true;
-        leg.document.epochs.end = now.unix;
+        leg.document.epochs.end = self.now.unix;
         leg.document.error = verdict.error;
         leg.document.cause = Some(verdict.cause);
-        self.report(&mut leg, Event::Hangup, out);
+        self.report(&mut leg, Event::Hangup);
     }
 
     /// Tells control about a leg.
-    fn report(&mut self, leg: &mut Leg, event: Event, out: &mut Vec<Output>) {
+    fn report(&mut self, leg: &mut Leg, event: Event) {
         leg.record(event);
         let Some(control) = &leg.control else { return };
         let Ok(body) = serde_json::to_vec(&leg.document) else { return };
         let claimable = event == Event::New && !leg.document.originator;
-        out.push(Output::Notify(Notification {
+        self.out.push(Output::Notify(Notification {
             resource: Resource::Dialog(leg.document.callid.clone()),
             url: format!("{}/dialog/{}", control.trim_end_matches('/'), escape(&leg.document.callid)),
             body: Some(Bytes::from(body)),

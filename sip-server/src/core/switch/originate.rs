@@ -15,7 +15,7 @@ use super::super::sdp;
 use super::super::transport::{Peer, Transport};
 use super::inbound::quote;
 use super::leg::{Leg, Progress, State, Verdict};
-use super::{Now, Output, Switch};
+use super::{Output, Switch};
 
 /// Where a call goes.
 enum Target {
@@ -26,12 +26,7 @@ enum Target {
 }
 
 impl Switch {
-    pub(super) fn originate(
-        &mut self,
-        now: Now,
-        request: &Originate,
-        out: &mut Vec<Output>,
-    ) -> Result<Originated, Problem> {
+    pub(super) fn originate(&mut self, request: &Originate) -> Result<Originated, Problem> {
         let callid = request.callid.clone().unwrap_or_else(|| format!("{}{}", self.token(), self.token()));
         if callid.is_empty() || callid.chars().any(|c| c.is_whitespace() || c.is_control()) {
             return Err(Problem::bad_request("`callid` must be a word"));
@@ -45,7 +40,7 @@ impl Switch {
         if self.legs.len() >= self.config.max_legs {
             return Err(Problem::new(Code::Busy, "too many calls"));
         }
-        let target = self.locate(now, request)?;
+        let target = self.locate(request)?;
         let (uri, peer) = match &target {
             Target::Peer(uri, peer) => (uri.clone(), *peer),
             Target::Name(uri, _, port, transport) => {
@@ -54,16 +49,16 @@ impl Switch {
             }
         };
         self.counters.dialogs += 1;
-        let mut leg = self.outbound_leg(now, request, &callid, (uri, peer))?;
+        let mut leg = self.outbound_leg(request, &callid, (uri, peer))?;
         let invite = self.invite(&mut leg, request);
         self.report_new(&mut leg);
-        let give_up = now.instant + request.timeout.map_or(self.config.setup_timeout, Duration::from_secs);
+        let give_up = self.now.instant + request.timeout.map_or(self.config.setup_timeout, Duration::from_secs);
         match target {
-            Target::Peer(..) => self.call(now, invite, give_up, leg, out),
+            Target::Peer(..) => self.call(invite, give_up, leg),
             Target::Name(_, host, ..) => {
                 leg.state = State::Resolving { invite, host: host.clone() };
                 self.keep(leg);
-                out.push(Output::Resolve { host });
+                self.out.push(Output::Resolve { host });
             }
         }
         Ok(Originated { callid })
@@ -74,7 +69,7 @@ impl Switch {
         leg.record(Event::New);
     }
 
-    fn locate(&self, now: Now, request: &Originate) -> Result<Target, Problem> {
+    fn locate(&self, request: &Originate) -> Result<Target, Problem> {
         let host = request.to.domain.as_deref().unwrap_or(&request.from.domain);
         let uri = Uri::parse(&format!("sip:{}@{host}", request.to.user));
         let uri = uri.filter(|uri| !uri.user().is_empty());
@@ -85,7 +80,7 @@ impl Switch {
             if domain.user(&uri.user()).is_none() {
                 return Err(Problem::not_found("To user not found"));
             }
-            let bindings = self.registrar.bindings(now.instant, &domain.name, &uri.user());
+            let bindings = self.registrar.bindings(self.now.instant, &domain.name, &uri.user());
             let wanted = |uri: &Uri| request.contact.as_ref().is_none_or(|contact| *contact == uri.to_string());
             let binding = bindings.into_iter().find(|binding| wanted(&binding.uri));
             let binding =
@@ -104,13 +99,7 @@ impl Switch {
         }
     }
 
-    fn outbound_leg(
-        &mut self,
-        now: Now,
-        request: &Originate,
-        callid: &str,
-        (target, peer): (Uri, Peer),
-    ) -> Result<Leg, Problem> {
+    fn outbound_leg(&mut self, request: &Originate, callid: &str, (target, peer): (Uri, Peer)) -> Result<Leg, Problem> {
         let domain = request.to.domain.as_deref().unwrap_or(&request.from.domain);
         let address = |user: &str, domain: &str| Uri::parse(&format!("sip:{user}@{domain}"));
         let from = address(&request.from.user, &request.from.domain)
@@ -139,7 +128,7 @@ impl Switch {
             originator: true,
             transport: peer.transport.as_str().to_owned(),
             sdp: api::dialog::SdpPair { them: None, us: request.sdp.clone() },
-            epochs: api::dialog::Epochs { start: now.unix, ..Default::default() },
+            epochs: api::dialog::Epochs { start: self.now.unix, ..Default::default() },
             ..Default::default()
         };
         let mut leg = Leg::new(dialog, State::Confirmed, document);
@@ -152,7 +141,7 @@ impl Switch {
 
     fn invite(&mut self, leg: &mut Leg, request: &Originate) -> Request {
         let transport = leg.dialog.peer.transport;
-        let mut invite = leg.dialog.request(Method::Invite);
+        let mut invite = leg.dialog.request(&Method::Invite);
         let contact = self.contact(&request.from.user, transport);
         leg.document.contact.clone_from(&contact);
         let headers = &mut invite.headers;
@@ -180,25 +169,25 @@ impl Switch {
     }
 
     /// Sends the INVITE.
-    pub(super) fn call(&mut self, now: Now, invite: Request, give_up: Instant, leg: Leg, out: &mut Vec<Output>) {
+    pub(super) fn call(&mut self, invite: Request, give_up: Instant, leg: Leg) {
         let request = invite.clone();
         let calling = |leg: &mut Leg, id| {
             leg.state = State::Calling { invite: id, request, progress: Progress::Silent, give_up };
         };
-        self.send_for(now, invite, leg, calling, out);
+        self.send_for(invite, leg, calling);
     }
 
     /// The peer's name has been looked up.
-    pub(super) fn resolved(&mut self, now: Now, callid: &Arc<str>, address: Option<IpAddr>, out: &mut Vec<Output>) {
+    pub(super) fn resolved(&mut self, callid: &Arc<str>, address: Option<IpAddr>) {
         let Some(mut leg) = self.take(callid) else { return };
         let State::Resolving { invite, .. } = &leg.state else { return self.keep(leg) };
         let invite = invite.clone();
         let Some(ip) = address else {
             let verdict = Verdict::new(404, "Not Found", "the callee's host name has no address");
-            return self.finish(now, leg, verdict, out);
+            return self.finish(leg, verdict);
         };
         leg.dialog.peer.address.set_ip(ip);
-        let give_up = now.instant + self.config.setup_timeout;
-        self.call(now, invite, give_up, leg, out);
+        let give_up = self.now.instant + self.config.setup_timeout;
+        self.call(invite, give_up, leg);
     }
 }

@@ -23,9 +23,11 @@ struct World {
 impl World {
     fn new() -> Self {
         let config = Config::new("198.51.100.1:5060".parse().unwrap());
+        #[expect(clippy::disallowed_methods, reason = "time has to begin somewhere")]
+        let now = Now { instant: Instant::now(), unix: 1_800_000_000 };
         let mut world = Self {
-            switch: Switch::new(config, [7; 32]),
-            now: Now { instant: Instant::now(), unix: 1_800_000_000 },
+            switch: Switch::new(config, now, [7; 32]),
+            now,
             sent: Vec::new(),
             told: Vec::new(),
             phone: Peer { transport: Transport::Udp, address: "192.0.2.1:5062".parse().unwrap() },
