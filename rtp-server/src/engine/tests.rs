@@ -92,7 +92,12 @@ impl World {
         self.say_as(phone, (sequence, timestamp, phone.payload_type), payload)
     }
 
-    fn say_as(&mut self, phone: &Phone, (sequence, timestamp, payload_type): (u16, u32, u8), payload: &[u8]) -> Vec<Sent> {
+    fn say_as(
+        &mut self,
+        phone: &Phone,
+        (sequence, timestamp, payload_type): (u16, u32, u8),
+        payload: &[u8],
+    ) -> Vec<Sent> {
         let packet =
             Packet { marker: false, payload_type, sequence_number: sequence, timestamp, ssrc: phone.ssrc, payload };
         let mut bytes = Vec::new();
@@ -340,7 +345,8 @@ fn a_digit_interrupts_and_a_new_soup_replaces() {
     let told: Vec<_> = world.documents().into_iter().map(|c| (c.event, c.play.unwrap().state)).collect();
     let told: Vec<_> = told.iter().map(|(event, state)| (*event, state.as_str())).collect();
     use Event::{Dtmf, Play};
-    let expected = [(Play, "playing"), (Play, "replaced"), (Play, "playing"), (Play, "interrupted"), (Dtmf, "interrupted")];
+    let expected =
+        [(Play, "playing"), (Play, "replaced"), (Play, "playing"), (Play, "interrupted"), (Dtmf, "interrupted")];
     assert_eq!(told, expected);
     assert_eq!(world.pass(Duration::from_secs(1)), []);
 }
