@@ -262,6 +262,9 @@ pub(crate) async fn originate(
         }
         Err(error) => Err(error),
     };
+    if sent.is_ok() {
+        leg.begin(&invite);
+    }
     if let Err(Error::Unreachable(_)) = sent {
         // It may have been sent all the same.
         desk.hangup(&leg, &Reason::Normal).await;

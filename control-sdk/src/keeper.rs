@@ -8,7 +8,7 @@ use tokio::task::JoinSet;
 
 use crate::desk::Desk;
 use crate::leg::Leg;
-use crate::reason::Reason;
+use crate::reason::{Error, Reason};
 
 /// Starts the keeper of a leg. It ends with the leg.
 pub(crate) fn attend(desk: &Arc<Desk>, leg: &Arc<Leg>) {
@@ -83,7 +83,12 @@ async fn supervise(desk: &Arc<Desk>, leg: &Arc<Leg>) {
     };
     let reason = match returned {
         None | Some(Ok(Ok(()))) => Reason::Normal,
-        Some(Ok(Err(error))) => error.reason(),
+        Some(Ok(Err(error))) => {
+            if !matches!(error, Error::Hungup | Error::Failed(_)) {
+                tracing::warn!(callid = leg.callid, %error, "the script of a call failed");
+            }
+            error.reason()
+        }
         Some(Err(panic)) => {
             tracing::error!(callid = leg.callid, %panic, "the script of a call panicked");
             Reason::Other(500, "Server Internal Error".to_owned())

@@ -110,6 +110,26 @@ impl Leg {
         });
     }
 
+    /// The INVITE is out: what is known of the dialog until sip-server says more.
+    pub(crate) fn begin(&self, invite: &dialog::Originate) {
+        self.signalling.send_if_modified(|held| {
+            let first = held.dialog.callid.is_empty();
+            if first {
+                held.dialog = Dialog {
+                    callid: self.callid.clone(),
+                    domain: invite.from.domain.clone(),
+                    from: invite.from.user.clone(),
+                    to: invite.to.user.clone(),
+                    maxforwards: invite.maxforwards,
+                    originator: true,
+                    sdp: dialog::SdpPair { us: invite.sdp.clone(), them: None },
+                    ..Dialog::default()
+                };
+            }
+            first
+        });
+    }
+
     /// Takes a channel document unless it is stale.
     pub(crate) fn hear_channel(&self, channel: Channel) {
         self.media.send_if_modified(|held| {

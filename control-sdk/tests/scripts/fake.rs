@@ -205,6 +205,7 @@ impl Fake {
             domain: "demo".into(),
             to: invite.to.user.clone(),
             from: invite.from.user.clone(),
+            maxforwards: invite.maxforwards,
             originator: true,
             seq: 1,
             sdp: dialog::SdpPair { us: invite.sdp.clone(), them: None },
@@ -214,7 +215,6 @@ impl Fake {
             state.dialogs.insert(callid.clone(), dialog);
             state.invites.push(invite);
         });
-        self.tell(&callid);
         Ok(Reply::json(&json!({"callid": callid})))
     }
 
@@ -234,7 +234,11 @@ impl Fake {
             "answer" | "ok" => {
                 let mut late = None;
                 self.state.send_modify(|state| late = state.late_answer.take());
-                self.change(&callid, Event::Answered, |it| (it.answered, it.sdp.us) = (true, act.sdp));
+                match action {
+                    "answer" => self.change(&callid, Event::Answered, |it| (it.answered, it.sdp.us) = (true, act.sdp)),
+                    // Sent, and not an event of its own.
+                    _ => self.state.send_modify(|state| state.dialogs.get_mut(&callid).unwrap().sdp.us = act.sdp),
+                }
                 self.change(&callid, Event::Ack, |it| it.sdp.them = late.or(it.sdp.them.take()));
             }
             _ => return Err(Problem::not_found("no such action")),
@@ -311,7 +315,7 @@ pub fn url(listener: &TcpListener) -> String {
     format!("http://{}", listener.local_addr().unwrap())
 }
 
-fn serve<H>(listener: TcpListener, shutdown: CancellationToken, handler: H)
+pub fn serve<H>(listener: TcpListener, shutdown: CancellationToken, handler: H)
 where
     H: Fn(Request) -> Result<Reply, Problem> + Clone + Send + Sync + 'static,
 {

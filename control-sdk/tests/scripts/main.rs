@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use api::Code;
-use api::dialog::Event;
+use api::dialog::{Cid, Event};
 use api::directory::Domain;
 use api::sdp::Direction;
 use control_sdk::{Call, Control, Error, Reason, secs, soup};
@@ -17,6 +17,7 @@ use fake::{Fake, listener, phone_sdp, url};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tokio_util::sync::DropGuard;
+use tokio_util::task::TaskTracker;
 
 struct World {
     fake: Fake,
@@ -427,6 +428,51 @@ async fn a_control_that_restarts_takes_up_the_calls_that_run() {
     fake.hangs_up(&child, 0);
     fake.until_logged("hangup a").await;
     fake.until_empty().await;
+}
+
+/// A control whose program makes calls of its own.
+async fn program() -> (Fake, control_sdk::Application, DropGuard) {
+    let shutdown = CancellationToken::new();
+    let listener = listener().await;
+    let fake = Fake::start(url(&listener), &shutdown).await;
+    let control = Control::new(url(&listener), &*fake.sip, vec![fake.rtp.clone()])
+        .directory("demo", Domain::default())
+        .round(Duration::from_millis(20))
+        .on_new_call(bridge_script);
+    let application = control.start(&TaskTracker::new(), shutdown.clone());
+    let served = application.clone();
+    fake::serve(listener, shutdown.clone(), move |request| served.handle(&request));
+    fake.until("the directory is pushed", |state| state.domains.contains_key("demo")).await;
+    (fake, application, shutdown.drop_guard())
+}
+
+#[tokio::test]
+async fn a_call_made_for_a_phone_runs_the_script_when_it_answers() {
+    let (fake, application, _end) = program().await;
+    let call = application.originate("demo", "1000", "1001".into(), Cid::default()).await.unwrap();
+    assert_eq!((call.from().as_str(), call.destination().as_str()), ("1000", "1001"));
+    assert_eq!(application.calls(), [call.callid()]);
+    fake.answers(call.callid(), phone_sdp(8000, &[8], Direction::SendRecv));
+    let child = fake.child("1001").await;
+    assert_eq!(fake.state.borrow().invites[1].from.user, "1000");
+    fake.answers(&child, phone_sdp(9000, &[8], Direction::SendRecv));
+    fake.until("mixed", |state| state.channels.values().any(|it| !it.mix.is_empty())).await;
+    fake.hangs_up(call.callid(), 0);
+    fake.until_logged(&format!("hangup {child}")).await;
+    fake.until_empty().await;
+}
+
+#[tokio::test]
+async fn a_call_that_sip_server_lost_is_over() {
+    let (fake, application, _end) = program().await;
+    let call = application.originate("demo", "1000", "1001".into(), Cid::default()).await.unwrap();
+    fake.state.send_modify(|state| {
+        state.dialogs.clear();
+        state.domains.clear();
+    });
+    tokio::time::timeout(secs(5), call.ended()).await.unwrap().unwrap();
+    fake.until_empty().await;
+    assert_eq!(call.dialog().cause.as_deref(), Some("sip-server lost the call"));
 }
 
 async fn both_calls(us: &str) {
