@@ -18,7 +18,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{Channel, Command, Document, Engine, Key, Opening, Output, Refusal};
+use crate::engine::{Channel, Command, Datagram, Document, Engine, Key, Opening, Output, Refusal};
 use crate::metrics::{Metrics, Share};
 use crate::ports::Sockets;
 
@@ -208,10 +208,11 @@ impl Worker {
         let mut rtcp = 0;
         for _ in 0..BURST {
             let Some(Some(sockets)) = self.sockets.get(key.index()) else { return };
-            let is_rtp = token.0 % 2 == 0;
+            let is_rtp = token.0.is_multiple_of(2);
             match receive(if is_rtp { &sockets.rtp } else { &sockets.rtcp }, &mut bytes) {
                 Some((length, source)) if is_rtp => {
-                    self.engine.handle_datagram(now, key, source, &bytes[..length], &mut self.out);
+                    let datagram = Datagram { source, bytes: &bytes[..length] };
+                    self.engine.handle_datagram(now, key, datagram, &mut self.out);
                     self.flush();
                 }
                 Some(_) => rtcp += 1,

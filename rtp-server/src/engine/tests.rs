@@ -19,6 +19,12 @@ struct World {
     out: Output,
 }
 
+/// When virtual time begins.
+#[expect(clippy::disallowed_methods, reason = "there is no other way to an Instant")]
+pub(super) fn start() -> Instant {
+    Instant::now()
+}
+
 /// One peer of a channel.
 struct Phone {
     key: Key,
@@ -52,7 +58,7 @@ fn destination(port: u16, payloads: &[u8], dtmf: Option<u8>) -> Destination {
 impl World {
     fn new() -> Self {
         let engine = Engine::new(StdRng::seed_from_u64(1), IDLE);
-        Self { engine, now: Instant::now(), out: Output::default() }
+        Self { engine, now: start(), out: Output::default() }
     }
 
     fn phone(&mut self, uuid: &str, payload_type: u8, dtmf: Option<u8>) -> Phone {
@@ -80,7 +86,7 @@ impl World {
     }
 
     fn feed(&mut self, key: Key, from: SocketAddr, bytes: &[u8]) {
-        self.engine.handle_datagram(self.now, key, from, bytes, &mut self.out);
+        self.engine.handle_datagram(self.now, key, Datagram { source: from, bytes }, &mut self.out);
     }
 
     /// Speaks 20 ms; what was sent because of it.
@@ -92,7 +98,12 @@ impl World {
         self.say_as(phone, (sequence, timestamp, phone.payload_type), payload)
     }
 
-    fn say_as(&mut self, phone: &Phone, (sequence, timestamp, payload_type): (u16, u32, u8), payload: &[u8]) -> Vec<Sent> {
+    fn say_as(
+        &mut self,
+        phone: &Phone,
+        (sequence, timestamp, payload_type): (u16, u32, u8),
+        payload: &[u8],
+    ) -> Vec<Sent> {
         let packet =
             Packet { marker: false, payload_type, sequence_number: sequence, timestamp, ssrc: phone.ssrc, payload };
         let mut bytes = Vec::new();
@@ -340,7 +351,8 @@ fn a_digit_interrupts_and_a_new_soup_replaces() {
     let told: Vec<_> = world.documents().into_iter().map(|c| (c.event, c.play.unwrap().state)).collect();
     let told: Vec<_> = told.iter().map(|(event, state)| (*event, state.as_str())).collect();
     use Event::{Dtmf, Play};
-    let expected = [(Play, "playing"), (Play, "replaced"), (Play, "playing"), (Play, "interrupted"), (Dtmf, "interrupted")];
+    let expected =
+        [(Play, "playing"), (Play, "replaced"), (Play, "playing"), (Play, "interrupted"), (Dtmf, "interrupted")];
     assert_eq!(told, expected);
     assert_eq!(world.pass(Duration::from_secs(1)), []);
 }
