@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -212,7 +213,7 @@ impl Worker {
             match receive(if is_rtp { &sockets.rtp } else { &sockets.rtcp }, &mut bytes) {
                 Some((length, source)) if is_rtp => {
                     let datagram = Datagram { source, bytes: &bytes[..length] };
-                    self.engine.handle_datagram(now, key, datagram, &mut self.out);
+                    self.hear(now, key, datagram);
                     self.flush();
                 }
                 Some(_) => rtcp += 1,
@@ -221,6 +222,17 @@ impl Worker {
         }
         self.share.rtcp(rtcp);
         self.unread.push(token);
+    }
+
+    /// A defect that a datagram brings out costs its channel and no more.
+    fn hear(&mut self, now: Instant, key: Key, datagram: Datagram) {
+        let (engine, out) = (&mut self.engine, &mut self.out);
+        let heard = catch_unwind(AssertUnwindSafe(|| engine.handle_datagram(now, key, datagram, out)));
+        if heard.is_err() {
+            tracing::error!(bytes = ?datagram.bytes, "a datagram made the engine panic");
+            self.out.clear();
+            self.engine.discard(key, &mut self.out);
+        }
     }
 
     /// False when it is time to end.

@@ -202,6 +202,11 @@ impl Engine {
         }
     }
 
+    /// Closes a channel whose state cannot be trusted any more.
+    pub fn discard(&mut self, key: Key, out: &mut Output) {
+        self.close(key, "a defect of the media server", out);
+    }
+
     /// A channel is told to do something; its document comes back.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ async fn pair(rig: &Rig, a: Codec, b: Codec) -> (Phone, Phone) {
     let one = Phone::call(rig, a, 101, None).await;
     let two = Phone::call(rig, b, 96, None).await;
     let mixed = rig.put(&format!("{}/mix/{}", one.uuid, two.uuid), Value::Null).await.unwrap();
-    assert_eq!(mixed.mix, [two.uuid.clone()]);
+    assert_eq!(mixed.mix, std::slice::from_ref(&two.uuid));
     (one, two)
 }
 
