@@ -67,7 +67,7 @@ impl Rest {
         let remote = remote.as_ref().map(Destination::checked).transpose();
         let request = switchboard::Request {
             uuid: uuid.map_or_else(|| Ok(uuid::Uuid::new_v4().to_string()), checked_uuid)?,
-            control: control.map(checked_control).transpose()?,
+            control: control.as_deref().map(checked_control).transpose()?,
             near,
             remote: remote.map_err(|field| Problem::bad_request(format!("remote.{field}")))?,
         };
@@ -120,7 +120,7 @@ fn checked_uuid(uuid: String) -> Result<String, Problem> {
     if is_fit { Ok(uuid) } else { Err(Problem::bad_request("uuid: 1 to 128 characters, no control characters, no /")) }
 }
 
-fn checked_control(control: String) -> Result<String, Problem> {
+fn checked_control(control: &str) -> Result<String, Problem> {
     let uri = control.parse::<hyper::Uri>().ok();
     if !uri.is_some_and(|uri| uri.scheme_str() == Some("http") && uri.host().is_some()) {
         return Err(Problem::bad_request(format!("control: {control:?} is no http URL")));

@@ -6,6 +6,7 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
@@ -18,7 +19,7 @@ use rand::rngs::StdRng;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, oneshot};
 
-use crate::engine::{Channel, Command, Document, Engine, Key, Opening, Output, Refusal};
+use crate::engine::{Channel, Command, Datagram, Document, Engine, Key, Opening, Output, Refusal};
 use crate::metrics::{Metrics, Share};
 use crate::ports::Sockets;
 
@@ -208,10 +209,11 @@ impl Worker {
         let mut rtcp = 0;
         for _ in 0..BURST {
             let Some(Some(sockets)) = self.sockets.get(key.index()) else { return };
-            let is_rtp = token.0 % 2 == 0;
+            let is_rtp = token.0.is_multiple_of(2);
             match receive(if is_rtp { &sockets.rtp } else { &sockets.rtcp }, &mut bytes) {
                 Some((length, source)) if is_rtp => {
-                    self.engine.handle_datagram(now, key, source, &bytes[..length], &mut self.out);
+                    let datagram = Datagram { source, bytes: &bytes[..length] };
+                    self.hear(now, key, datagram);
                     self.flush();
                 }
                 Some(_) => rtcp += 1,
@@ -220,6 +222,17 @@ impl Worker {
         }
         self.share.rtcp(rtcp);
         self.unread.push(token);
+    }
+
+    /// A defect that a datagram brings out costs its channel and no more.
+    fn hear(&mut self, now: Instant, key: Key, datagram: Datagram) {
+        let (engine, out) = (&mut self.engine, &mut self.out);
+        let heard = catch_unwind(AssertUnwindSafe(|| engine.handle_datagram(now, key, datagram, out)));
+        if heard.is_err() {
+            tracing::error!(bytes = ?datagram.bytes, "a datagram made the engine panic");
+            self.out.clear();
+            self.engine.discard(key, &mut self.out);
+        }
     }
 
     /// False when it is time to end.

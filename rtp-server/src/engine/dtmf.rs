@@ -132,6 +132,7 @@ impl Relay {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::tests::start;
 
     fn event(code: u8, end: bool, duration: u16) -> Event {
         Event { code, end, volume: 10, duration }
@@ -169,7 +170,7 @@ mod tests {
 
     #[test]
     fn a_press_without_an_end_is_ended() {
-        let now = Instant::now();
+        let now = start();
         let mut relay = Relay::default();
         relay.sent(now, 500, event(5, false, 160));
         assert!(relay.is_other(600) && !relay.is_other(500));

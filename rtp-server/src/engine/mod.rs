@@ -55,6 +55,15 @@ impl Key {
     }
 }
 
+/// What came in on a channel's socket.
+#[derive(Debug, Clone, Copy)]
+pub struct Datagram<'a> {
+    /// Who sent it.
+    pub source: SocketAddr,
+    /// All of it.
+    pub bytes: &'a [u8],
+}
+
 /// What a channel is told to do.
 #[derive(Debug)]
 pub enum Command {
@@ -171,16 +180,16 @@ impl Engine {
     }
 
     /// A datagram came in on a channel's socket.
-    pub fn handle_datagram(&mut self, now: Instant, key: Key, source: SocketAddr, bytes: &[u8], out: &mut Output) {
+    pub fn handle_datagram(&mut self, now: Instant, key: Key, datagram: Datagram, out: &mut Output) {
         self.counters.received += 1;
         let Some(channel) = self.channels.get_mut(key.index()).and_then(Option::as_deref_mut) else {
             return self.counters.drop_one(Drop::Closed);
         };
-        let packet = Packet::parse(bytes).map_err(|malformed| match malformed {
+        let packet = Packet::parse(datagram.bytes).map_err(|malformed| match malformed {
             Malformed::Header => Drop::Malformed,
             Malformed::Rtcp => Drop::Rtcp,
         });
-        let admitted = packet.and_then(|packet| Ok((packet, channel.admit(now, source, &packet)?)));
+        let admitted = packet.and_then(|packet| Ok((packet, channel.admit(now, datagram.source, &packet)?)));
         match admitted {
             Ok((packet, meaning)) => self.handle_packet(now, key, (&packet, meaning), out),
             Err(reason) => {
@@ -191,6 +200,11 @@ impl Engine {
                 self.counters.drop_one(reason);
             }
         }
+    }
+
+    /// Closes a channel whose state cannot be trusted any more.
+    pub fn discard(&mut self, key: Key, out: &mut Output) {
+        self.close(key, "a defect of the media server", out);
     }
 
     /// A channel is told to do something; its document comes back.

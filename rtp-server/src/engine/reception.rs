@@ -177,6 +177,7 @@ fn mos(lost: u64, received: u64, jitter: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::tests::start;
 
     fn verdicts(numbers: impl IntoIterator<Item = u16>) -> (Vec<Verdict>, Reception) {
         let mut reception = Reception::default();
@@ -220,7 +221,7 @@ mod tests {
 
     #[test]
     fn jitter_is_of_the_arrival() {
-        let now = std::time::Instant::now();
+        let now = start();
         let mut steady = Reception::default();
         let mut wavering = Reception::default();
         for n in 0..200u32 {

@@ -66,7 +66,7 @@ impl Engine {
         }
         let Some(destination) = listener.destination() else { return };
         let samples = packet.payload.len() as u32;
-        let relayed = listener.sender.relay(now, source, packet.sequence_number, packet.timestamp, samples);
+        let relayed = listener.sender.relay(now, source, packet, samples);
         let Some(mut stamp) = relayed else { return };
         stamp.marker |= packet.marker;
         let (wanted, payload_type) = (listener.format.codec, listener.format.payload_type);
@@ -114,7 +114,7 @@ impl Engine {
         if began.is_none_or(|timestamp| listener.relayed.is_other(timestamp)) {
             self.counters.sent += listener.end_press(to, out);
         }
-        let relayed = listener.sender.relay(now, source, packet.sequence_number, packet.timestamp, 0);
+        let relayed = listener.sender.relay(now, source, packet, 0);
         let Some(mut stamp) = relayed else { return };
         stamp.marker |= packet.marker;
         listener.relayed.sent(now, stamp.timestamp, event);

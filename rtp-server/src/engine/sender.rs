@@ -86,14 +86,8 @@ impl Sender {
     }
 
     /// Numbers for a source's packet; nothing when it is from before a change and its number is taken.
-    pub fn relay(
-        &mut self,
-        now: Instant,
-        source: Source,
-        sequence: u16,
-        timestamp: u32,
-        samples: u32,
-    ) -> Option<Stamp> {
+    pub fn relay(&mut self, now: Instant, source: Source, packet: &Packet, samples: u32) -> Option<Stamp> {
+        let (sequence, timestamp) = (packet.sequence_number, packet.timestamp);
         let marker = self.source != Some(source) || (samples > 0 && self.leaps(now, sequence, timestamp));
         if marker {
             self.follow(now, source, sequence, timestamp);
@@ -214,9 +208,14 @@ mod tests {
     use rand::rngs::StdRng;
 
     use super::*;
+    use crate::engine::tests::start;
 
     const A: Source = Source::Relay { channel: 1, epoch: 1 };
     const B: Source = Source::Relay { channel: 2, epoch: 1 };
+
+    fn packet(sequence_number: u16, timestamp: u32) -> Packet<'static> {
+        Packet { marker: false, payload_type: 0, sequence_number, timestamp, ssrc: 1, payload: &[] }
+    }
 
     fn sender() -> Sender {
         let mut sender = Sender::new(&mut StdRng::seed_from_u64(1));
@@ -232,38 +231,38 @@ mod tests {
     #[test]
     fn goes_on_whatever_feeds_it() {
         let mut sender = sender();
-        let now = Instant::now();
+        let now = start();
         let at = |ms| now + Duration::from_millis(ms);
         let first = u32::MAX - 159;
-        assert_eq!(numbers(sender.relay(at(0), A, 100, 5000, 160)), (true, 65_535, first));
-        assert_eq!(numbers(sender.relay(at(20), A, 101, 5160, 160)), (false, 0, 0));
-        assert_eq!(numbers(sender.relay(at(40), B, 7, 90, 160)), (true, 1, 160));
-        assert_eq!(numbers(sender.relay(at(60), B, 9, 410, 160)), (false, 3, 480), "a loss stays visible");
-        assert_eq!(numbers(sender.relay(at(61), B, 8, 250, 160)), (false, 2, 320), "and may be mended");
+        assert_eq!(numbers(sender.relay(at(0), A, &packet(100, 5000), 160)), (true, 65_535, first));
+        assert_eq!(numbers(sender.relay(at(20), A, &packet(101, 5160), 160)), (false, 0, 0));
+        assert_eq!(numbers(sender.relay(at(40), B, &packet(7, 90), 160)), (true, 1, 160));
+        assert_eq!(numbers(sender.relay(at(60), B, &packet(9, 410), 160)), (false, 3, 480), "a loss stays visible");
+        assert_eq!(numbers(sender.relay(at(61), B, &packet(8, 250), 160)), (false, 2, 320), "and may be mended");
         assert_eq!(numbers(Some(sender.play(at(80), 160))), (true, 4, 640));
         assert_eq!(numbers(Some(sender.play(at(100), 160))), (false, 5, 800));
-        assert_eq!(numbers(sender.relay(at(1120), B, 70, 9999, 160)), (true, 6, 960 + 8000));
-        assert_eq!(sender.relay(at(1121), B, 69, 9839, 160), None, "its number is taken");
+        assert_eq!(numbers(sender.relay(at(1120), B, &packet(70, 9999), 160)), (true, 6, 960 + 8000));
+        assert_eq!(sender.relay(at(1121), B, &packet(69, 9839), 160), None, "its number is taken");
     }
 
     #[test]
     fn inserts_and_skips_without_a_hole() {
         let mut sender = sender();
-        let now = Instant::now();
-        assert_eq!(numbers(sender.relay(now, A, 10, 0, 160)).1, 65_535);
+        let now = start();
+        assert_eq!(numbers(sender.relay(now, A, &packet(10, 0), 160)).1, 65_535);
         sender.skip(A, 11);
-        assert_eq!(numbers(sender.relay(now, A, 12, 160, 160)).1, 0);
+        assert_eq!(numbers(sender.relay(now, A, &packet(12, 160), 160)).1, 0);
         assert_eq!(sender.insert(0).sequence_number, 1);
-        assert_eq!(numbers(sender.relay(now, A, 13, 320, 160)).1, 2);
-        assert_eq!(sender.relay(now, A, 11, 0, 160), None);
+        assert_eq!(numbers(sender.relay(now, A, &packet(13, 320), 160)).1, 2);
+        assert_eq!(sender.relay(now, A, &packet(11, 0), 160), None);
     }
 
     #[test]
     fn a_leaping_clock_is_smoothed() {
         let mut sender = sender();
-        let now = Instant::now();
-        sender.relay(now, A, 10, 0, 160);
-        let (marker, sequence, timestamp) = numbers(sender.relay(now, A, 11, 1 << 30, 160));
+        let now = start();
+        sender.relay(now, A, &packet(10, 0), 160);
+        let (marker, sequence, timestamp) = numbers(sender.relay(now, A, &packet(11, 1 << 30), 160));
         assert_eq!((marker, sequence, timestamp), (true, 0, 0));
     }
 }

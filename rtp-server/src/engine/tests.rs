@@ -19,6 +19,12 @@ struct World {
     out: Output,
 }
 
+/// When virtual time begins.
+#[expect(clippy::disallowed_methods, reason = "there is no other way to an Instant")]
+pub(super) fn start() -> Instant {
+    Instant::now()
+}
+
 /// One peer of a channel.
 struct Phone {
     key: Key,
@@ -52,7 +58,7 @@ fn destination(port: u16, payloads: &[u8], dtmf: Option<u8>) -> Destination {
 impl World {
     fn new() -> Self {
         let engine = Engine::new(StdRng::seed_from_u64(1), IDLE);
-        Self { engine, now: Instant::now(), out: Output::default() }
+        Self { engine, now: start(), out: Output::default() }
     }
 
     fn phone(&mut self, uuid: &str, payload_type: u8, dtmf: Option<u8>) -> Phone {
@@ -80,7 +86,7 @@ impl World {
     }
 
     fn feed(&mut self, key: Key, from: SocketAddr, bytes: &[u8]) {
-        self.engine.handle_datagram(self.now, key, from, bytes, &mut self.out);
+        self.engine.handle_datagram(self.now, key, Datagram { source: from, bytes }, &mut self.out);
     }
 
     /// Speaks 20 ms; what was sent because of it.
