@@ -31,6 +31,10 @@ pub struct Options {
     /// The one secret of all demo users; random ones when absent.
     #[arg(long, env = "DEMO_SECRET", hide_env_values = true)]
     pub demo_secret: Option<String>,
+    /// Sounds folder of rtp-server, into which the prompts of the default plan are written; `up` uses a temporary one
+    /// when absent.
+    #[arg(long, env = "SOUNDS")]
+    pub sounds: Option<PathBuf>,
     /// What to do besides.
     #[command(subcommand)]
     pub command: Option<Command>,
@@ -64,7 +68,4 @@ pub struct Up {
     /// Address that phones are told; the first that is not loopback when absent.
     #[arg(long)]
     pub public_address: Option<IpAddr>,
-    /// Folder of the sounds; a temporary one when absent. The default prompts are written into it.
-    #[arg(long)]
-    pub sounds: Option<PathBuf>,
 }

@@ -36,6 +36,9 @@ pub async fn run(mut options: Options, tracker: TaskTracker, shutdown: Cancellat
         Some(Command::Up(up)) => Some(start_others(&mut options, &up, &folder, (&tracker, &shutdown)).await?),
         None => None,
     };
+    if let Some(sounds) = &options.sounds {
+        prompts::write(sounds)?;
+    }
     if let (Some(ports), Some(ready)) = (&supervised, ready.as_object_mut()) {
         ready.extend(ports.as_object().cloned().unwrap_or_default());
     }
@@ -91,9 +94,9 @@ async fn start_others(
     folder: &PathBuf,
     (tracker, shutdown): (&TaskTracker, &CancellationToken),
 ) -> anyhow::Result<Value> {
-    let sounds = up.sounds.clone().unwrap_or_else(|| folder.join("sounds"));
+    let sounds = options.sounds.clone().unwrap_or_else(|| folder.join("sounds"));
     std::fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
-    prompts::write(&sounds)?;
+    options.sounds = Some(sounds.clone());
     let flag = |name: &str, value: &dyn ToString| [name.to_owned(), value.to_string()];
     let mut shared = Vec::from(flag("--bind", &up.bind));
     shared.extend(flag("--http-bind", &options.common.http_bind));

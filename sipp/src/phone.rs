@@ -111,7 +111,7 @@ impl Phone {
 
     /// Waits until its registration was accepted.
     pub async fn registered(&mut self) -> anyhow::Result<()> {
-        self.event("REGISTER_OK", PATIENCE).await.map(drop)
+        eventually(PATIENCE, "registration", async || self.log().contains(" 200 OK (").then_some(())).await
     }
 
     /// Waits until a call is up.

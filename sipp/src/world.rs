@@ -264,8 +264,14 @@ async fn start_rtp(scratch: &Scratch, options: &Options, port: u16) -> anyhow::R
     let first = free_ports(span)?;
     let mut arguments = words(&format!("--http-port {port} --bind 127.0.0.1 --public-address 127.0.0.1"));
     arguments.extend(["--rtp-ports".to_owned(), format!("{first}-{}", first + span - 1)]);
+    arguments.extend(["--sounds".to_owned(), sounds(scratch)]);
     arguments.extend_from_slice(&options.rtp);
     Server::start("rtp-server", scratch.path(), &arguments).await
+}
+
+/// The folder that control-server writes its prompts into, and rtp-server plays them from.
+fn sounds(scratch: &Scratch) -> String {
+    scratch.path().join("sounds").display().to_string()
 }
 
 async fn start_control(
@@ -276,6 +282,7 @@ async fn start_control(
     rtp: &Server,
 ) -> anyhow::Result<Server> {
     let mut arguments = words(&format!("--http-port {port} --sip {} --rtp {}", sip.url(), rtp.url()));
+    arguments.extend(["--sounds".to_owned(), sounds(scratch)]);
     arguments.extend_from_slice(&options.control);
     Server::start("control-server", scratch.path(), &arguments).await
 }

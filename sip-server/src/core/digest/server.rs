@@ -13,7 +13,7 @@ use subtle::ConstantTimeEq;
 
 use super::{Algorithm, Fields, Hash, Question, hex, quoted};
 use crate::core::directory::{Credential, Directory, Domain};
-use crate::core::message::{Name, Request, Uri};
+use crate::core::message::{Host, Name, Request, Uri};
 
 /// Seconds that a nonce can be used.
 const NONCE_LIFETIME: u64 = 300;
@@ -21,6 +21,8 @@ const NONCE_LIFETIME: u64 = 300;
 const MAX_NONCES: usize = 65_536;
 /// Digits of the time in a nonce.
 const TIME_DIGITS: usize = 10;
+/// Hexadecimal digits of what tells nonces of one second apart.
+const SALT_DIGITS: usize = 8;
 
 /// What came of a request's credentials.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,6 +70,8 @@ pub struct DigestServer {
     forgotten: Option<u64>,
     capacity: usize,
     offer: Offer,
+    /// How many nonces were made.
+    made: u32,
 }
 
 impl DigestServer {
@@ -76,9 +80,9 @@ impl DigestServer {
         let mut block = [0; 64];
         block[..32].copy_from_slice(&key);
         let key = block;
-        let opaque = proof(&key, "opaque", 0);
+        let opaque = proof(&key, "opaque", 0, 0);
         let (counted, ages) = (HashMap::new(), BTreeSet::new());
-        Self { key, opaque, counted, ages, forgotten: None, capacity: MAX_NONCES, offer: Offer::Sha256First }
+        Self { key, opaque, counted, ages, forgotten: None, capacity: MAX_NONCES, offer: Offer::Sha256First, made: 0 }
     }
 
     /// The same with this offer.
@@ -88,20 +92,28 @@ impl DigestServer {
     }
 
     /// The values of WWW-Authenticate or Proxy-Authenticate, the preferred one first; `now` in Unix seconds.
-    pub fn challenges(&self, now: u64, realm: &str, stale: bool) -> Vec<String> {
-        ["SHA-256", "MD5"].map(|algorithm| self.challenge(now, realm, algorithm, stale)).into()
+    pub fn challenges(&mut self, now: u64, realm: &str, stale: bool) -> Vec<String> {
+        let nonce = self.nonce(now, realm);
+        ["SHA-256", "MD5"].map(|algorithm| self.challenge(&nonce, realm, algorithm, stale)).into()
     }
 
     /// The same for a domain by its name, without SHA-256 when some of its users could not answer that.
-    pub fn domain_challenges(&self, now: u64, domain: &Domain, stale: bool) -> Vec<String> {
+    pub fn domain_challenges(&mut self, now: u64, domain: &Domain, stale: bool) -> Vec<String> {
         if self.offer == Offer::Md5 || domain.is_md5_only() {
-            return vec![self.challenge(now, &domain.name, "MD5", stale)];
+            let nonce = self.nonce(now, &domain.name);
+            return vec![self.challenge(&nonce, &domain.name, "MD5", stale)];
         }
         self.challenges(now, &domain.name, stale)
     }
 
-    fn challenge(&self, now: u64, realm: &str, algorithm: &str, stale: bool) -> String {
-        let nonce = format!("{now:0TIME_DIGITS$x}{}", proof(&self.key, realm, now));
+    /// A nonce of its own for every challenge, so that two clients never share one.
+    fn nonce(&mut self, now: u64, realm: &str) -> String {
+        self.made = self.made.wrapping_add(1);
+        let salt = self.made;
+        format!("{now:0TIME_DIGITS$x}{salt:0SALT_DIGITS$x}{}", proof(&self.key, realm, now, salt))
+    }
+
+    fn challenge(&self, nonce: &str, realm: &str, algorithm: &str, stale: bool) -> String {
         let stale = if stale { ", stale=true" } else { "" };
         let (realm, opaque) = (quoted(realm), &self.opaque);
         format!(
@@ -161,7 +173,9 @@ impl DigestServer {
     /// When we issued this nonce, if we did, within its lifetime.
     fn issued(&mut self, now: u64, realm: &str, nonce: &str) -> Option<u64> {
         let issued = u64::from_str_radix(nonce.get(..TIME_DIGITS)?, 16).ok()?;
-        let ours = proof(&self.key, realm, issued).as_bytes().ct_eq(nonce.get(TIME_DIGITS..)?.as_bytes());
+        let salt = u32::from_str_radix(nonce.get(TIME_DIGITS..TIME_DIGITS + SALT_DIGITS)?, 16).ok()?;
+        let proved = nonce.get(TIME_DIGITS + SALT_DIGITS..)?;
+        let ours = proof(&self.key, realm, issued, salt).as_bytes().ct_eq(proved.as_bytes());
         while let Some((oldest, usage)) = self.ages.first().copied().filter(|(at, _)| at + NONCE_LIFETIME < now) {
             self.ages.remove(&(oldest, usage));
             self.counted.remove(&usage);
@@ -211,9 +225,10 @@ impl DigestServer {
 }
 
 /// HMAC over time and realm, half of it.
-fn proof(key: &[u8; 64], realm: &str, time: u64) -> String {
+fn proof(key: &[u8; 64], realm: &str, time: u64, salt: u32) -> String {
     let mut mac = Hmac::<Sha256>::new(key.into());
     mac.update(&time.to_be_bytes());
+    mac.update(&salt.to_be_bytes());
     mac.update(realm.to_ascii_lowercase().as_bytes());
     hex(&mac.finalize().into_bytes()[..16])
 }
@@ -230,10 +245,12 @@ fn ha1(domain: &Domain, user: &str, realm: &str, hash: Hash) -> (String, bool) {
     }
 }
 
-/// The digest-uri is the domain itself, by any of its names: what clients write that do not look at their Request-URI.
+/// The digest-uri is the domain by any of its names, or a bare address: what clients write that do not look at their
+/// Request-URI.
 fn names_domain(uri: &str, domain: &Domain, directory: &Directory) -> bool {
     let Some(uri) = Uri::parse(uri).filter(|uri| uri.user().is_empty()) else { return false };
-    directory.resolve(&uri.domain()).is_some_and(|found| found.name == domain.name)
+    matches!(uri.host(), Some(Host::Ip(_)))
+        || directory.resolve(&uri.domain()).is_some_and(|found| found.name == domain.name)
 }
 
 /// Equal text, or equal user and host: phones leave out port and parameters, or add them.

@@ -241,8 +241,8 @@ fn two_phones_may_share_a_nonce() {
 #[test]
 fn a_full_table_makes_old_nonces_stale_and_never_admits_a_replay() {
     let mut server = server().with_capacity(2);
-    let value = |server: &DigestServer, at: u64| answered(&server.challenges(at, "pbx.example", false), 1);
-    let values: Vec<String> = (NOW..NOW + 3).map(|at| value(&server, at)).collect();
+    let value = |server: &mut DigestServer, at: u64| answered(&server.challenges(at, "pbx.example", false), 1);
+    let values: Vec<String> = (NOW..NOW + 3).map(|at| value(&mut server, at)).collect();
     for value in &values {
         assert_eq!(verify(&mut server, NOW + 3, value), accepted("1000"));
     }
