@@ -52,7 +52,9 @@ impl Phone {
         let scratch = Scratch::new("phone")?;
         // SIP, its TLS neighbour, the control socket, and RTP with RTCP.
         let port = free_ports(24)?;
-        tone::write(&scratch.join("tone.wav"), hertz, 120)?;
+        // baresip plays a file only at the rate of the codec.
+        let rate = if codecs.contains(&"g722.so") { 16_000 } else { 8_000 };
+        tone::write(&scratch.join("tone.wav"), rate, hertz, 120)?;
         std::fs::create_dir(scratch.join("recorded"))?;
         std::fs::write(scratch.join("config"), config(&scratch, port, codecs))?;
         std::fs::write(scratch.join("contacts"), "")?;

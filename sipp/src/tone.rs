@@ -7,16 +7,13 @@ use std::path::Path;
 
 use anyhow::Context;
 
-/// Samples a second of the tones written here.
-pub const RATE: u32 = 8_000;
-
-/// Writes `seconds` of a sine at `hertz`, mono, 16 bit, half of full scale.
-pub fn write(path: &Path, hertz: f64, seconds: u32) -> anyhow::Result<()> {
+/// Writes `seconds` of a sine at `hertz`, mono, 16 bit, half of full scale, with `rate` samples a second.
+pub fn write(path: &Path, rate: u32, hertz: f64, seconds: u32) -> anyhow::Result<()> {
     let spec =
-        hound::WavSpec { channels: 1, sample_rate: RATE, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
+        hound::WavSpec { channels: 1, sample_rate: rate, bits_per_sample: 16, sample_format: hound::SampleFormat::Int };
     let mut file = hound::WavWriter::create(path, spec)?;
-    for n in 0..RATE * seconds {
-        let sample = (TAU * hertz * f64::from(n) / f64::from(RATE)).sin() * 16_000.0;
+    for n in 0..rate * seconds {
+        let sample = (TAU * hertz * f64::from(n) / f64::from(rate)).sin() * 16_000.0;
         #[expect(clippy::cast_possible_truncation, reason = "within ±16000")]
         file.write_sample(sample as i16)?;
     }
@@ -86,9 +83,9 @@ mod tests {
     fn a_tone_is_found_at_its_own_frequency_alone() {
         let scratch = Scratch::new("tone").unwrap();
         let path = scratch.join("tone.wav");
-        write(&path, 440.0, 1).unwrap();
+        write(&path, 8_000, 440.0, 1).unwrap();
         let (samples, rate) = read(&path).unwrap();
-        assert_eq!(samples.len(), RATE as usize);
+        assert_eq!(samples.len(), 8_000);
         assert!(share(&samples, rate, 440.0) > 0.99);
         assert!(share(&samples, rate, 880.0) < 0.01);
         assert!((loudness(&samples) - 16_000.0 / 2_f64.sqrt()).abs() < 10.0);
@@ -96,6 +93,6 @@ mod tests {
 
     #[test]
     fn silence_holds_no_tone() {
-        assert_eq!(share(&[0.0; 800], RATE, 440.0), 0.0);
+        assert_eq!(share(&[0.0; 800], 8_000, 440.0), 0.0);
     }
 }

@@ -1,5 +1,6 @@
 //! A running server, its REST client, and a control that remembers what it was told.
 
+use std::net::UdpSocket;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU16, Ordering};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use tokio_util::task::TaskTracker;
 
 pub const PATIENCE: Duration = Duration::from_secs(5);
 
-static PORTS: AtomicU16 = AtomicU16::new(21_000);
+static PORTS: AtomicU16 = AtomicU16::new(0);
 
 pub struct Rig {
     base: String,
@@ -37,7 +38,7 @@ impl Rig {
 
     /// A server with so many ports and these flags besides.
     pub async fn with(ports: u16, flags: &[&str]) -> Self {
-        let first = PORTS.fetch_add(ports, Ordering::Relaxed);
+        let first = free_ports(ports);
         let range = format!("{first}-{}", first + ports - 1);
         let line = ["rtp-server", "--http-port", "0", "--bind", "127.0.0.1", "--workers", "2", "--rtp-ports", &range];
         let options = Options::parse_from(line.iter().chain(flags));
@@ -141,4 +142,12 @@ impl Drop for Control {
     fn drop(&mut self) {
         self.shutdown.cancel();
     }
+}
+
+/// The first of so many ports in a row that nobody has. Processes that run beside each other begin elsewhere.
+fn free_ports(count: u16) -> u16 {
+    let begin = u16::try_from(std::process::id() % 100).unwrap() * 100;
+    let candidate = || 12_000 + (begin + PORTS.fetch_add(count, Ordering::Relaxed)) % 18_000;
+    let free = |first: u16| (first..first + count).all(|port| UdpSocket::bind(("127.0.0.1", port)).is_ok());
+    (0..200).map(|_| candidate()).find(|first| free(*first)).unwrap()
 }

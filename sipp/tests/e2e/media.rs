@@ -111,6 +111,7 @@ async fn the_echo_is_heard() {
         one.established().await?;
         hears(&one, 440.0).await?;
         one.hang_up().await?;
+        one.closed().await?;
         Ok(())
     })
     .await;
@@ -126,6 +127,7 @@ async fn the_milliwatt_is_heard() {
         // 1004 Hz by custom, 1000 by the ITU: 50 ms blocks do not tell them apart.
         hears(&one, 1_002.0).await?;
         one.hang_up().await?;
+        one.closed().await?;
         Ok(())
     })
     .await;

@@ -75,7 +75,7 @@ impl Config {
             registrar: RegistrarConfig::default(),
             setup_timeout: Duration::from_secs(180),
             claim_timeout: Duration::from_secs(4),
-            dialog_ping: Duration::from_secs(20),
+            dialog_ping: Duration::from_secs(15),
             trust: Vec::new(),
             digest: Offer::default(),
             max_legs: 100_000,

@@ -227,9 +227,10 @@ impl Switch {
             return self.finish(leg, verdict);
         }
         if leg.reinvite == Some(id) || leg.ping == Some(id) {
-            leg.reinvite = None;
-            leg.ping = None;
-            return self.bye(leg, verdict);
+            // Whoever left these unanswered will hardly answer a BYE: it is sent, and not waited for.
+            let bye = leg.dialog.request(&Method::Bye);
+            self.send_request(bye, leg.dialog.peer, Purpose::Nobody);
+            return self.finish(leg, verdict);
         }
         self.keep(leg);
     }
