@@ -306,5 +306,6 @@ pub struct StreamStats {
 }
 
 fn port<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<u16, D::Error> {
-    u16::try_from(number(deserializer)?).map_err(serde::de::Error::custom)
+    let value = number(deserializer).map_err(|error| serde::de::Error::custom(format!("`port`: {error}")))?;
+    u16::try_from(value).map_err(|_| serde::de::Error::custom("`port` must be 0 to 65535"))
 }
