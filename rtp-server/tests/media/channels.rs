@@ -37,7 +37,7 @@ async fn what_is_wrong_is_named_and_changes_nothing() {
     for (path, body, status, said) in [
         ("a", json!({ "port": 5000 }), 400, "ip"),
         ("a", json!({ "ip": "phone.example", "port": 5000 }), 400, "ip"),
-        ("a", json!({ "ip": "127.0.0.1", "port": 70000 }), 400, "out of range"),
+        ("a", json!({ "ip": "127.0.0.1", "port": 70000 }), 400, "port"),
         ("a", json!({ "ip": "127.0.0.1", "port": 0 }), 400, "port"),
         ("a", json!({ "ip": "127.0.0.1", "port": 5000, "audio": { "payloads": [101] } }), 400, "audio.payloads"),
         ("a/echo", json!({}), 400, "on"),
