@@ -49,7 +49,7 @@ pub async fn run(options: Options, tracker: TaskTracker, shutdown: CancellationT
     let switch = Switch::new(options.config(sip.port()), read_clocks(), seed);
     let resolver = Resolver::from_system();
     let driver = Driver { switch, network, resolver, notifier, undelivered, commands, figures };
-    let driving = tracker.spawn(driver.run(shutdown.clone()));
+    let mut driving = tracker.spawn(driver.run(shutdown.clone()));
 
     let ready = Arc::new(AtomicBool::new(true));
     let openapi = include_str!("../openapi.json");
@@ -57,7 +57,17 @@ pub async fn run(options: Options, tracker: TaskTracker, shutdown: CancellationT
         Server { token: options.common.token.clone(), registry: Arc::new(registry), openapi, ready: ready.clone() };
     tracing::info!(%sip, %http, public = %options.config(sip.port()).public, "ready");
     options.common.write_ready(&json!({"sip": sip.port(), "http": http.port()}))?;
-    server.run(listener, move |request| rest::handle(request, asking.clone()), shutdown).await;
+    let serving = server.run(listener, move |request| rest::handle(request, asking.clone()), shutdown.clone());
+    tokio::pin!(serving);
+    // Without its driver the server is of no use: it ends, and whoever watches it starts it again.
+    let ended = tokio::select! {
+        () = &mut serving => driving.await,
+        ended = &mut driving => {
+            shutdown.cancel();
+            serving.await;
+            ended
+        }
+    };
     ready.store(false, Ordering::Relaxed);
-    driving.await.context("the driver ended")
+    ended.context("the driver ended")
 }

@@ -17,6 +17,9 @@ use super::inbound::quote;
 use super::leg::{Leg, Progress, State, Verdict};
 use super::{Output, Switch};
 
+/// Longest time that a call may be set up for.
+const LONGEST_SETUP: Duration = Duration::from_secs(3600);
+
 /// Where a call goes.
 enum Target {
     /// Straight there.
@@ -40,6 +43,10 @@ impl Switch {
         if self.legs.len() >= self.config.max_legs {
             return Err(Problem::new(Code::Busy, "too many calls"));
         }
+        let patience = request.timeout.map_or(self.config.setup_timeout, Duration::from_secs);
+        if patience > LONGEST_SETUP {
+            return Err(Problem::bad_request(format!("`timeout` must be at most {}", LONGEST_SETUP.as_secs())));
+        }
         let target = self.locate(request)?;
         let (uri, peer) = match &target {
             Target::Peer(uri, peer) => (uri.clone(), *peer),
@@ -52,7 +59,7 @@ impl Switch {
         let mut leg = self.outbound_leg(request, &callid, (uri, peer))?;
         let invite = self.invite(&mut leg, request);
         self.report_new(&mut leg);
-        let give_up = self.now.instant + request.timeout.map_or(self.config.setup_timeout, Duration::from_secs);
+        let give_up = self.now.instant + patience;
         match target {
             Target::Peer(..) => self.call(invite, give_up, leg),
             Target::Name(_, host, ..) => {

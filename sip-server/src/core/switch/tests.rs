@@ -402,3 +402,15 @@ fn refusals_keep_nothing() {
         assert!(world.switch.is_idle(), "{line} left something");
     }
 }
+
+#[test]
+fn absurd_timeout_is_refused() {
+    let mut world = World::new();
+    let body =
+        json!({"from": {"user": "9", "domain": "x"}, "to": {"user": "5", "domain": "192.0.2.7"}, "timeout": u64::MAX});
+    let originate = serde_json::from_value(body).unwrap();
+    let refused = world.command(Command::Originate(Box::new(originate))).unwrap_err();
+    assert_eq!(refused.status, 400);
+    assert!(refused.detail.contains("`timeout`"), "{}", refused.detail);
+    assert!(world.switch.is_idle() && world.sent.is_empty());
+}
